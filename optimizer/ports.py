@@ -1,0 +1,173 @@
+"""What the loop needs of the outside world, and what it may rely on.
+
+Each port is a Protocol with its contract in the docstring. Every port has an in-memory twin in `connectors/memory.py`,
+and one contract suite in `tests/contracts/` runs on the twin and on the real connector. All methods raise the errors
+of `optimizer.errors` and no vendor's.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from optimizer.identity import digest
+from optimizer.prompts import Body, Head, Message, PromptVersion, Published, Superseded
+from optimizer.types import Arm, Case, Evidence, Generation, Score, ScoreRule, Usage, Window
+
+
+class Clock(Protocol):
+    """The one source of time outside the core. Tests hand in their own."""
+
+    def now(self) -> datetime:
+        """The present moment, aware, UTC."""
+        ...
+
+
+class TraceSource(Protocol):
+    """Where production traces and their scores are read.
+
+    Only allow-listed environments are returned, never the optimizer's own traces, never experiment runs. Nothing is
+    returned twice by one call. Order is newest first. A row that cannot be read is left out and counted in
+    `skipped_rows`, never raised: one broken row must not hide the rest.
+    """
+
+    @property
+    def skipped_rows(self) -> int:
+        """Rows left out since this source was made, because they could not be read."""
+        ...
+
+    def scores(self, window: Window, rules: Sequence[ScoreRule]) -> AsyncIterator[Score]:
+        """Scores in the window that are complaints by any of the rules, to the last page.
+
+        A score that was edited comes back with its first `at` and a later `updated_at`: read overlapping windows and
+        keep the row with the greatest `updated_at`. Scores of sessions and experiments are left out.
+        """
+        ...
+
+    def generations(
+        self, trace_ids: Sequence[str], prompts: Sequence[str], since: datetime
+    ) -> AsyncIterator[Generation]:
+        """Generations of these traces that are linked to one of these prompts and started at `since` or later.
+
+        Asks for up to 100 traces a request, never one request per trace. Ids that are not there (yet) are left out.
+        """
+        ...
+
+    def recent(self, window: Window, *, limit: int, prompt: str = "") -> AsyncIterator[Generation]:
+        """Up to `limit` generations in the window: of one prompt, or of any and none when `prompt` is empty."""
+        ...
+
+
+class CaseSource(Protocol):
+    """Where curated test cases are read."""
+
+    def cases(self, dataset: str) -> AsyncIterator[Case]:
+        """Active items of a dataset in id order. Raises NotFound when there is no such dataset."""
+        ...
+
+
+class PromptRegistry(Protocol):
+    """Where prompts live. Versions are immutable; labels are pointers that can be moved, never removed."""
+
+    async def head(self, name: str, *, label: str = "production") -> Head:
+        """The labelled version and the newest number, unresolved (`resolve=false`).
+
+        Raises NotFound when the prompt does not exist or no version carries the label.
+        """
+        ...
+
+    async def get(self, name: str, version: int) -> PromptVersion:
+        """One version, unresolved. Raises NotFound."""
+        ...
+
+    async def publish(self, name: str, body: Body, *, base: Head, run_id: str, note: str) -> Published | Superseded:
+        """Create the next version, if the prompt is still what `base` says.
+
+        Idempotent by `run_id`: a version that this run already made is found and returned, not made again, whatever
+        became of the answer to the first attempt. Config is carried over from the base. No label is set. Superseded
+        when anything changed since `base` was read; then a version that was made in the race keeps no label of ours.
+        """
+        ...
+
+    async def move_label(self, name: str, label: str, *, to: int, expect: int) -> bool:
+        """Point the label to version `to`, if it points to `expect` now; read back. Already at `to` counts as moved.
+
+        False, and nothing changed, when it points anywhere else. Raises NotFound when a version does not exist.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelRequest:
+    """One model call. Everything that shapes the answer is in it, so its key can stand for the answer.
+
+    Attributes:
+        purpose: what the call is for (task, backward, rewrite, judge): for accounting, and part of the key.
+        reply_schema: JSON schema text that the reply must follow; empty for free text. `reply_name` names it.
+        attempt: counts repair requests and repeated samples; a different attempt is a different call.
+    """
+
+    purpose: str
+    model: str
+    messages: tuple[Message, ...]
+    reply_schema: str = ""
+    reply_name: str = ""
+    temperature: float = 0.0
+    max_tokens: int = 2048
+    tools_json: str = ""
+    attempt: int = 0
+
+    @property
+    def key(self) -> str:
+        """SHA-256 over every field, length-prefixed."""
+        said = [part for m in self.messages for part in (m.role, m.content)]
+        return digest(
+            self.purpose,
+            self.model,
+            self.reply_schema,
+            self.reply_name,
+            repr(self.temperature),
+            str(self.max_tokens),
+            self.tools_json,
+            str(self.attempt),
+            *said,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelReply:
+    """A usable answer: not empty, not cut off, not a refusal."""
+
+    text: str
+    model: str
+    usage: Usage = field(default_factory=Usage)
+
+
+class LanguageModel(Protocol):
+    """A chat model. Safe to call from many tasks at once; it bounds its own concurrency and retries by itself."""
+
+    async def complete(self, request: ModelRequest) -> ModelReply:
+        """Answer one request.
+
+        Raises CutOff, Refused, EmptyReply for answers that must not be used; Transient after its own retries;
+        Permanent for keys, unknown models and malformed requests. Does not parse structured replies.
+        """
+        ...
+
+
+class Evaluator(Protocol):
+    """Runs both arms on the same cases and judges every answer."""
+
+    @property
+    def name(self) -> str:
+        """Names the evaluator in reports: tool and version."""
+        ...
+
+    async def compare(self, arms: dict[Arm, PromptVersion], cases: Sequence[Case]) -> Evidence:
+        """Paired evidence for every case, in case-id order.
+
+        Never raises for one bad case: an answer that is refused, empty or cut off scores 0, a judgement that could
+        not be made is Unscored. When the runner itself fails, returns what there is with `complete=False` and the
+        reason. Raises Permanent only when it cannot start at all.
+        """
+        ...

@@ -1,0 +1,421 @@
+"""The values of the loop, in the order in which they flow. Open this first.
+
+    Trace -> TextLoss -> Gradient -> RootCause -> Edit -> Candidate -> Evidence -> GateReport -> Proposal
+
+Every value is frozen and holds what it was made from, so lineage is a walk through fields. Ids are content addresses.
+Missing data is a member of `Missing`, never 0, None or NaN; units stand in the names.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from optimizer.identity import digest
+from optimizer.prompts import Body, Message, PromptVersion, body_json
+
+
+class Missing(StrEnum):
+    """Why there is no number or text where one could have been."""
+
+    NOT_RECORDED = "not recorded"
+    NOT_PRICED = "not priced"
+    NO_REFERENCE = "no reference"
+
+
+# ---- what production said ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """A half-open interval of time, [start, end), both aware."""
+
+    start: datetime
+    end: datetime
+
+
+class ScoreKind(StrEnum):
+    """The type of a score's value, in Langfuse's words."""
+
+    NUMERIC = "NUMERIC"
+    BOOLEAN = "BOOLEAN"
+    CATEGORICAL = "CATEGORICAL"
+    TEXT = "TEXT"
+    CORRECTION = "CORRECTION"
+
+
+class Direction(StrEnum):
+    """Which end of a numeric score is good. The trace store does not know; the owner's settings do."""
+
+    HIGHER_IS_BETTER = "higher is better"
+    LOWER_IS_BETTER = "lower is better"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NumericRule:
+    """A numeric score is a complaint when it is on the bad side of the threshold; the threshold itself is good."""
+
+    name: str
+    threshold: float
+    direction: Direction = Direction.HIGHER_IS_BETTER
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BooleanRule:
+    """A boolean score is a complaint when it has the `bad` value."""
+
+    name: str
+    bad: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CategoryRule:
+    """A categorical score is a complaint when it is one of `bad`."""
+
+    name: str
+    bad: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CorrectionRule:
+    """Every human correction of an output is a complaint, and the best one."""
+
+
+ScoreRule = NumericRule | BooleanRule | CategoryRule | CorrectionRule
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Score:
+    """One judgement of a trace.
+
+    Attributes:
+        value: float, bool, category or corrected output, by `kind`.
+        comment: the judge's or user's words; hostile text; empty when there are none.
+        observation_id: set when the score is about one observation, empty when it is about the whole trace.
+    """
+
+    id: str
+    name: str
+    kind: ScoreKind
+    value: float | bool | str
+    comment: str
+    trace_id: str
+    observation_id: str
+    environment: str
+    at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Generation:
+    """One recorded model call of the application, as the trace store holds it. All texts are hostile.
+
+    Attributes:
+        prompt_name: the linked prompt, empty when the application linked none.
+        prompt_version: the linked version, 0 when none.
+        input: the recorded input, raw: usually the JSON text of chat messages.
+        source_key: keyed hash of the user or session behind it; empty when neither was recorded.
+    """
+
+    id: str
+    trace_id: str
+    prompt_name: str
+    prompt_version: int
+    environment: str
+    at: datetime
+    input: str
+    output: str
+    model: str
+    source_key: str
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trace:
+    """One production generation linked to a registered prompt version, with the complaints about it.
+
+    Attributes:
+        n_prompts: registered prompts that took part in the same trace; the blame is shared by 1/n.
+    """
+
+    generation: Generation
+    scores: tuple[Score, ...]
+    n_prompts: int = 1
+
+    @property
+    def id(self) -> str:
+        return digest("trace", self.generation.trace_id, self.generation.id)
+
+
+# ---- why it was bad, and how the prompt should change --------------------------------------------------------------
+
+
+class LossKind(StrEnum):
+    """Where the words of a text loss come from, best first."""
+
+    CORRECTION = "correction"
+    COMMENT = "comment"
+    SCORE = "score"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextLoss:
+    """Why one trace was bad, in words.
+
+    Attributes:
+        text: the complaint; for a correction, what a person wrote instead; for a bare score, the score in words.
+        weight: share of the blame, in (0, 1].
+    """
+
+    trace: Trace
+    kind: LossKind
+    text: str
+    weight: float
+
+    @property
+    def id(self) -> str:
+        return digest("loss", self.trace.id, self.kind, self.text)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gradient:
+    """How the prompt should change because of one loss, in the critic's words.
+
+    Attributes:
+        warrants_change: False is an allowed answer: the complaint is not the prompt's doing.
+        text: the criticism, or the reason why nothing should change.
+    """
+
+    loss: TextLoss
+    warrants_change: bool
+    text: str
+
+    @property
+    def id(self) -> str:
+        return digest("gradient", self.loss.id, str(self.warrants_change), self.text)
+
+    @property
+    def source_key(self) -> str:
+        return self.loss.trace.generation.source_key
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RootCause:
+    """Gradients that say the same. `label` is short and local to one step: c1, c2, ..."""
+
+    label: str
+    summary: str
+    gradients: tuple[Gradient, ...]
+
+    @property
+    def id(self) -> str:
+        return digest("cause", *sorted(g.id for g in self.gradients))
+
+    @property
+    def sources(self) -> frozenset[str]:
+        """The independent sources behind it; gradients without a source count as one, together."""
+        return frozenset(g.source_key for g in self.gradients)
+
+
+class EditOp(StrEnum):
+    ADD = "add"
+    REPLACE = "replace"
+    REMOVE = "remove"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edit:
+    """One change of one line, because of one root cause.
+
+    Attributes:
+        line: id of a line in the base document; an `add` puts its text after that line ("0" puts it first).
+        text: the new line; empty for `remove`.
+    """
+
+    op: EditOp
+    line: str
+    text: str
+    reason: str
+    cause: RootCause
+
+    @property
+    def id(self) -> str:
+        return digest("edit", self.op, self.line, self.text, self.cause.id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A parent and edits. It passed the guard, or it does not exist."""
+
+    parent: PromptVersion
+    edits: tuple[Edit, ...]
+    body: Body
+
+    @property
+    def id(self) -> str:
+        return digest("candidate", self.parent.sha256, body_json(self.body))
+
+
+# ---- proof ---------------------------------------------------------------------------------------------------------
+
+
+class CaseOrigin(StrEnum):
+    DATASET = "dataset"
+    REPLAY = "replay"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseInput:
+    """What an application put into its prompt: enough to run any version of the prompt on the same input.
+
+    Attributes:
+        variables: (name, value) pairs, sorted by name.
+        placeholders: (name, messages) pairs, sorted by name.
+        history: messages that followed the prompt's own, the user's question last.
+        tools_json: the request's tool definitions as JSON, empty when there were none.
+    """
+
+    variables: tuple[tuple[str, str], ...] = ()
+    placeholders: tuple[tuple[str, tuple[Message, ...]], ...] = ()
+    history: tuple[Message, ...] = ()
+    tools_json: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """One test input. `id` is safe to show to anybody: letters, digits, dash and underscore only.
+
+    Attributes:
+        reference: the expected output, or why there is none.
+        complaint: what a person disliked about the recorded output; empty when nobody complained.
+        source_key: as in `Generation`; dataset cases carry their own id here.
+    """
+
+    id: str
+    origin: CaseOrigin
+    input: CaseInput
+    reference: str | Missing
+    source_key: str
+    recorded_output: str = ""
+    complaint: str = ""
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """What model calls cost."""
+
+    calls: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost_usd: float | Missing = 0.0
+
+    def __add__(self, other: "Usage") -> "Usage":
+        costs = (self.cost_usd, other.cost_usd)
+        return Usage(
+            calls=self.calls + other.calls,
+            input_tokens=self.input_tokens + other.input_tokens,
+            output_tokens=self.output_tokens + other.output_tokens,
+            cost_usd=next((c for c in costs if isinstance(c, Missing)), Missing.NOT_PRICED)
+            if any(isinstance(c, Missing) for c in costs)
+            else sum(c for c in costs if not isinstance(c, Missing)),
+        )
+
+
+class Arm(StrEnum):
+    """Which text answered."""
+
+    BASELINE = "baseline"
+    CANDIDATE = "candidate"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scored:
+    """A judgement in [0, 1], 1 is best."""
+
+    value: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unscored:
+    """The judgement could not be made: infrastructure failed, the arm is not to blame."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """One arm's answer to one case, and what it was worth."""
+
+    case_id: str
+    arm: Arm
+    output: str
+    result: Scored | Unscored
+    usage: Usage
+    latency_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair:
+    """Both arms on the same case, generated by the same model in the same run."""
+
+    case: Case
+    baseline: Evaluation
+    candidate: Evaluation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """Paired results, in case-id order.
+
+    Attributes:
+        complete: False when the runner itself failed or was cut short; then no verdict but undecided is possible.
+        note: why it is not complete; empty otherwise.
+    """
+
+    pairs: tuple[Pair, ...]
+    model: str
+    evaluator: str
+    complete: bool = True
+    note: str = ""
+
+
+class Verdict(StrEnum):
+    """Only a pass may ship. Undecided is not a pass."""
+
+    PASS = "pass"
+    FAIL = "fail"
+    UNDECIDED = "undecided"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateReport:
+    """A verdict with the numbers behind it and the reasons in words.
+
+    Attributes:
+        e_value: evidence for "the candidate is better": 1 is none, `threshold` is enough.
+        effect: mean of candidate minus baseline over the scored pairs, in points of score, [-1, 1].
+        interval: (low, high), a 95% confidence interval for the effect that holds at any number of pairs.
+    """
+
+    verdict: Verdict
+    reasons: tuple[str, ...]
+    evidence: Evidence
+    scored_pairs: int
+    unscored_pairs: int
+    baseline_mean: float | Missing
+    candidate_mean: float | Missing
+    effect: float | Missing
+    interval: tuple[float, float] | Missing
+    e_value: float
+    threshold: float
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposal:
+    """A candidate that passed, with its report: what may be released."""
+
+    candidate: Candidate
+    report: GateReport
+    expires_at: datetime
