@@ -1,0 +1,61 @@
+# Every target does its own set-up. `make demo` and `make test` are all a newcomer needs.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+NODE   := .node/.ready
+
+.PHONY: help demo test check bench bench-small lock clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make demo    watch the whole loop run against a simulated world"
+	@echo "make test    run every test"
+	@echo "make check   ruff, mypy, import law"
+	@echo "make bench   benchmarks, as ratios"
+	@echo "make lock    compile the lock files again"
+
+$(READY): requirements-dev.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Tracegrad needs Python 3.11 or newer; run again with PYTHON=/path/to/python3.11."; exit 1; }
+	@echo "Setting up $(VENV) (about a minute, once) ..."
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(NODE): $(READY) connectors/promptfoo/node/package-lock.json
+	@$(BIN)/tracegrad setup-node --prefix .node
+	@touch $@
+
+demo: $(READY) $(NODE)
+	@$(BIN)/tracegrad demo
+
+test: $(READY) $(NODE)
+	@$(BIN)/pytest -n 2 --dist loadfile
+
+check: $(READY)
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+
+bench: $(READY) $(NODE)
+	@$(BIN)/python benchmarks/pull.py
+	@$(BIN)/python benchmarks/model_client.py
+
+bench-small: $(READY)
+	@$(BIN)/python benchmarks/pull.py --small
+	@$(BIN)/python benchmarks/model_client.py --small
+
+lock:
+	@$(PYTHON) -m venv .uv && .uv/bin/pip install --quiet uv
+	@.uv/bin/uv pip compile --quiet --no-header --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		pyproject.toml -o requirements.lock
+	@.uv/bin/uv pip compile --quiet --no-header --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		pyproject.toml --group dev -c requirements.lock -o requirements-dev.lock
+	@rm -rf .uv
+
+clean:
+	@rm -rf $(VENV) .node .tracegrad .pytest_cache .mypy_cache .ruff_cache .hypothesis
