@@ -1,0 +1,64 @@
+"""What a person at a terminal sees, and what a script gets instead.
+
+Results go to standard output, progress and complaints to standard error. With `--json` standard output holds one JSON
+document and nothing else. There is no colour and no moving bar when the output is not a terminal.
+"""
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+Advance = Callable[[int, int], None]
+"""Called with (done, total); a total of 0 means that nobody knows yet."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terminal:
+    """The two streams and how to write to them."""
+
+    as_json: bool = False
+
+    @property
+    def out(self) -> Console:
+        """Standard output. Markup is off: prompt texts hold brackets."""
+        return Console(file=sys.stdout, markup=False, highlight=False, emoji=False, soft_wrap=True)
+
+    @property
+    def err(self) -> Console:
+        """Standard error, for progress."""
+        return Console(file=sys.stderr, markup=False, highlight=False, emoji=False, soft_wrap=True)
+
+    def say(self, text: str = "", style: str = "") -> None:
+        """A line for a person; silent when a script is listening."""
+        if not self.as_json:
+            self.out.print(text, style=style or None)
+
+    def give(self, document: Any) -> None:
+        """The result for a script; silent otherwise."""
+        if self.as_json:
+            print(json.dumps(document, indent=2, ensure_ascii=False, default=str))
+
+    @contextmanager
+    def progress(self, what: str) -> Iterator[Advance]:
+        """A bar for anything that may take over two seconds; plain lines when nobody is watching a terminal."""
+        if self.as_json or not sys.stderr.isatty():
+            if not self.as_json:
+                self.err.print(f"{what} ...")
+            yield lambda _done, _total: None
+            return
+        columns = (
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+        )
+        with Progress(*columns, console=self.err, transient=True) as bar:
+            task = bar.add_task(what, total=None)
+            yield lambda done, total: bar.update(task, completed=done, total=total or None)

@@ -1,0 +1,61 @@
+"""`tracegrad init`: a commented settings file that is valid as it stands."""
+
+from deploy.cli.main import Options
+from optimizer.errors import BadSettings
+
+TEMPLATE = """\
+# Tracegrad settings. Every key can also be given as an environment variable (TRACEGRAD_LANGFUSE__HOST=...) or as a
+# file in ./secrets (TRACEGRAD_LANGFUSE__SECRET_KEY). Keep keys out of this file:
+#   export LANGFUSE_PUBLIC_KEY=...  LANGFUSE_SECRET_KEY=...  OPENAI_API_KEY=...
+# Then: tracegrad doctor    checks all of this
+#       tracegrad once my-prompt --dry-run
+
+langfuse:
+  host: https://cloud.langfuse.com        # or your own server, 4.16 or newer
+  environments: [production, default]     # only traces from these are read
+  requests_per_minute: 20                 # Hobby allows 30; 0 switches the limit off for your own server
+
+model:
+  base_url: https://api.openai.com/v1     # any OpenAI-compatible endpoint
+  task: gpt-5-mini                        # the model that your application uses: candidates are tried on it
+  critic: gpt-5                           # reads complaints and rewrites
+  judge: gpt-5                            # scores answers that have no exact reference
+  concurrency: 16
+  # prices:                               # only for models that the public price list does not know
+  #   my-model: {input_usd_per_mtok: 0.5, output_usd_per_mtok: 2}
+
+prompts:
+  - name: my-prompt                       # a prompt in Langfuse that Tracegrad may change
+    schedule: "0 3 * * *"                 # cron, UTC
+    label: production                     # the version that your application reads
+    publish_label: candidate              # moved to a version that passed; `production` goes live at once
+    rules:                                # which scores are complaints
+      - {kind: numeric, score: user-feedback, below: 0.5}
+      - {kind: boolean, score: resolved, bad: false}
+      - {kind: categorical, score: quality, bad: [bad, wrong]}
+      - {kind: correction}
+    lookback_days: 30
+    quorum: 2                             # an edit needs complaints from this many different users
+    budget_usd: 5.0                       # model spend of one cycle
+    gate:
+      datasets: []                        # Langfuse datasets with expected outputs
+      replayed: 200                       # production inputs of other users, replayed
+      match: judge                        # how an answer is compared with its reference: contains, exact, judge
+      assertions: []                      # promptfoo assertions that every answer must keep
+      min_pairs: 100                      # fewer cases than this never pass
+
+state_dir: .tracegrad                     # database and journal
+node_dir: .node                           # `tracegrad setup-node` installs promptfoo here
+web: {port: 8321}                         # status page on 127.0.0.1
+"""
+
+
+def command(options: Options, *, force: bool, show: bool) -> None:
+    """Write the template to the settings path; never over an existing file unless told to."""
+    if show:
+        print(TEMPLATE, end="")
+        return
+    if options.config.exists() and not force:
+        raise BadSettings(f"{options.config} exists already", "edit it, or overwrite it with `tracegrad init --force`")
+    options.config.write_text(TEMPLATE, encoding="utf-8")
+    print(f"Wrote {options.config}. Set your keys, edit `prompts`, then run `tracegrad doctor`.")

@@ -1,0 +1,190 @@
+"""The one console script: `tracegrad`.
+
+Commands import what they need when they run: `tracegrad --help` must answer at once, and the libraries behind the
+commands take seconds to import. This folder is the one place where imports stand inside functions.
+"""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from typer.exceptions import TyperException
+
+from optimizer.errors import BadSettings, Permanent, TracegradError, Transient
+
+DONE, BUG, USAGE, OUTSIDE = 0, 1, 2, 3
+REFUSED, UNDECIDED, COULD_NOT_RUN = 10, 11, 12
+
+EPILOG = """Exit codes: 0 done, or nothing to do; 1 a bug in Tracegrad; 2 wrong usage or settings; 3 Langfuse, the model
+or another outside system refused or could not be reached; 10 the gate refused the candidate; 11 the gate is undecided;
+12 the cycle or its gate could not run."""
+
+app = typer.Typer(
+    name="tracegrad",
+    help="Keeps production prompts improving: from low-scored traces to proven, explained prompt versions.",
+    epilog=EPILOG,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+
+class Options:
+    """The options that stand before every command."""
+
+    config: Path = Path("tracegrad.yaml")
+    as_json: bool = False
+    debug: bool = False
+
+
+@app.callback()
+def common(
+    context: typer.Context,
+    config: Annotated[
+        Path, typer.Option("--config", "-c", envvar="TRACEGRAD_CONFIG", help="The settings file.")
+    ] = Path("tracegrad.yaml"),
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document, for scripts.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks and log in detail.")] = False,
+) -> None:
+    """Options for every command."""
+    options = Options()
+    options.config, options.as_json, options.debug = config, as_json, debug
+    context.obj = options
+
+
+PromptArgument = Annotated[str, typer.Argument(help="Name of a registered prompt.")]
+
+
+@app.command()
+def init(
+    context: typer.Context,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
+    show: Annotated[bool, typer.Option("--show", help="Print the file instead of writing it.")] = False,
+) -> None:
+    """Write a commented tracegrad.yaml to start from."""
+    from deploy.cli.init import command
+
+    command(context.obj, force=force, show=show)
+
+
+@app.command()
+def doctor(context: typer.Context) -> None:
+    """Check keys, versions, clock, prompt links and the promptfoo runtime."""
+    from deploy.cli.doctor import command
+
+    raise typer.Exit(command(context.obj))
+
+
+@app.command()
+def demo(
+    context: typer.Context,
+    folder: Annotated[Path, typer.Option(help="Where the demo keeps its state.")] = Path(".tracegrad/demo"),
+    fresh: Annotated[bool, typer.Option("--fresh", help="Forget what an earlier demo did.")] = False,
+) -> None:
+    """Watch the whole loop run against a simulated world."""
+    from deploy.cli.demo import command
+
+    raise typer.Exit(command(context.obj, folder=folder, fresh=fresh))
+
+
+@app.command()
+def once(
+    context: typer.Context,
+    prompt: PromptArgument,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Do everything but publish.")] = False,
+) -> None:
+    """Run one cycle now, in the same way as the daemon does."""
+    from deploy.cli.once import command
+
+    raise typer.Exit(command(context.obj, prompt, dry_run=dry_run))
+
+
+@app.command()
+def run(context: typer.Context) -> None:
+    """Run the daemon: clock, worker and status page, until it is told to stop."""
+    from deploy.cli.run import command
+
+    raise typer.Exit(command(context.obj))
+
+
+@app.command()
+def status(context: typer.Context) -> None:
+    """Prompts, their last cycles, verdicts and spend."""
+    from deploy.cli.status import command
+
+    command(context.obj)
+
+
+@app.command()
+def show(context: typer.Context, cycle: Annotated[str, typer.Argument(help="A cycle's id.")]) -> None:
+    """One cycle: the diff, the reason for every line with links to its traces, the gate's report."""
+    from deploy.cli.show import command
+
+    command(context.obj, cycle)
+
+
+@app.command()
+def sandbox(
+    folder: Annotated[Path, typer.Option(help="Where the simulated Langfuse keeps its data.")] = Path(
+        ".tracegrad/sandbox"
+    ),
+    langfuse_port: Annotated[int, typer.Option(help="0 picks a free one.")] = 3000,
+    model_port: Annotated[int, typer.Option(help="0 picks a free one.")] = 3001,
+    seed: Annotated[int, typer.Option(help="Seed of the simulated model.")] = 7,
+    empty: Annotated[bool, typer.Option("--empty", help="Do not fill it with the demo's history.")] = False,
+) -> None:
+    """Run the simulated Langfuse and the simulated model alone, on 127.0.0.1."""
+    from deploy.cli.sandbox import command
+
+    command(folder=folder, langfuse_port=langfuse_port, model_port=model_port, seed=seed, empty=empty)
+
+
+@app.command("setup-node")
+def setup_node(
+    prefix: Annotated[Path, typer.Option(help="Where promptfoo and its packages go.")] = Path(".node"),
+) -> None:
+    """Install the pinned promptfoo into a private prefix and compare it with the committed lock."""
+    from deploy.cli.node import command
+
+    command(prefix)
+
+
+def main() -> None:
+    """Run a command; every failure ends in one sentence and an exit code, a traceback only with --debug."""
+    arguments = sys.argv[1:] or ["--help"]
+    debug = "--debug" in arguments
+    try:
+        code = app(arguments, standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else DONE)
+    except TyperException as error:
+        print(f"tracegrad: {error.format_message()} Run `tracegrad --help` to see what there is.", file=sys.stderr)
+        sys.exit(USAGE)
+    except (typer.Abort, KeyboardInterrupt):
+        sys.exit(130)
+    except BrokenPipeError:
+        # the reader (`head`, a closed pager) has seen enough; say nothing at interpreter exit either
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(DONE)
+    except Exception as error:
+        if debug:
+            raise
+        sys.exit(complain(error))
+
+
+def complain(error: Exception) -> int:
+    """One sentence on standard error; returns the exit code that goes with it."""
+    if isinstance(error, BadSettings):
+        said, code = str(error), USAGE
+    elif isinstance(error, Permanent):
+        said, code = str(error), OUTSIDE
+    elif isinstance(error, Transient):
+        said, code = f"{error}; nothing was changed, so run the command again in a while.", OUTSIDE
+    elif isinstance(error, TracegradError):
+        said, code = f"{error}; run the command again with --debug and report what it prints.", COULD_NOT_RUN
+    else:
+        kind = type(error).__name__
+        said, code = f"{kind}: {error}; this is a bug, run again with --debug and report what it prints.", BUG
+    print(f"tracegrad: {said}", file=sys.stderr)
+    return code
