@@ -19,6 +19,6 @@ def digest(*parts: str) -> str:
     return hasher.hexdigest()
 
 
-def canonical(value: Json | Mapping[str, Any]) -> str:
+def canonical(value: "Json | Mapping[str, Any]") -> str:
     """JSON with sorted keys and no insignificant space: equal values give equal text."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
