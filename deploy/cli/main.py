@@ -134,11 +134,14 @@ def sandbox(
     model_port: Annotated[int, typer.Option(help="0 picks a free one.")] = 3001,
     seed: Annotated[int, typer.Option(help="Seed of the simulated model.")] = 7,
     empty: Annotated[bool, typer.Option("--empty", help="Do not fill it with the demo's history.")] = False,
+    latency: Annotated[float, typer.Option(help="Seconds that the simulated model takes to answer.")] = 0.0,
 ) -> None:
     """Run the simulated Langfuse and the simulated model alone, on 127.0.0.1."""
     from deploy.cli.sandbox import command
 
-    command(folder=folder, langfuse_port=langfuse_port, model_port=model_port, seed=seed, empty=empty)
+    command(
+        folder=folder, langfuse_port=langfuse_port, model_port=model_port, seed=seed, empty=empty, latency_s=latency
+    )
 
 
 @app.command("setup-node")
