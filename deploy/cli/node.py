@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from connectors.promptfoo.runtime import install
+
 from deploy.cli.console import Terminal
 
 

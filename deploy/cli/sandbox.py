@@ -11,7 +11,7 @@ from sandbox.scenario.support import seed_history
 from sandbox.serving import serve
 
 
-def command(*, folder: Path, langfuse_port: int, model_port: int, seed: int, empty: bool, latency_s: float) -> None:
+def command(*, folder: Path, ports: tuple[int, int], seed: int, empty: bool, latency_s: float) -> None:
     """Serve both until SIGINT or SIGTERM; the first line on standard output is JSON and says where they are."""
     folder.mkdir(parents=True, exist_ok=True)
     stop = threading.Event()
@@ -19,7 +19,7 @@ def command(*, folder: Path, langfuse_port: int, model_port: int, seed: int, emp
         signal.signal(name, lambda *_: stop.set())
     langfuse = create_langfuse(folder / "langfuse.db")
     model = create_model(seed=seed, latency_s=latency_s)
-    with serve(langfuse, port=langfuse_port) as langfuse_url, serve(model, port=model_port) as model_url:
+    with serve(langfuse, port=ports[0]) as langfuse_url, serve(model, port=ports[1]) as model_url:
         if not empty:
             seed_history(langfuse_url, f"{model_url}/v1", seed=seed)
         ready = {
