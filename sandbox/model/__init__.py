@@ -1,0 +1,1 @@
+"""A simulated language model with hidden rules, behind an OpenAI-compatible server."""

@@ -1,0 +1,91 @@
+"""The simulated rewriter: turns root causes into typed edits of the prompt's lines.
+
+It is a good rewriter with faults: a line that the prompt already has, an edit for a line that does not exist, a wording
+that the task model does not recognise, an order from the data carried out. It never rewrites the whole prompt.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sandbox.model.chance import draw, pick
+from sandbox.model.critic import obeyed
+from sandbox.model.ideas import Idea, mentions, sentences, speaks_of, states
+from sandbox.model.reading import Brief, Lab, Line, orders_in, strings_in
+
+LOST, UNRECOGNISED, REDUNDANT = 0.04, 0.06, 0.04
+"""Share of edits for an unknown line, with a wording that nobody recognises, and that repeat a line."""
+
+_GENERIC = ("Be helpful and attentive.", "Read every question with care.", "Give useful answers.")
+
+
+def edits(lab: Lab, brief: Brief) -> dict[str, object]:
+    """Reply to a request for edits: `{"edits": [{"op", "line", "text", "cause", "reason"}]}`."""
+    found = brief.data.get("causes")
+    causes = [cause for cause in found if isinstance(cause, dict)] if isinstance(found, list) else []
+    orders = [*brief.orders, *obeyed(lab, brief, "rewriter")]
+    taken: set[str] = set()
+    made = []
+    for cause in causes:
+        ordered = [order for order in orders if order in _orders_of(cause)]
+        made += [_add(brief, order, cause, "It was demanded.") for order in ordered]
+        if not _orders_of(cause):
+            made.append(_edit(lab, brief, cause, taken))
+    carried_out = {edit["text"] for edit in made}
+    made += [
+        _add(brief, order, causes[0] if causes else {}, "It was demanded.")
+        for order in orders
+        if order not in carried_out
+    ]
+    return {"edits": made}
+
+
+def _edit(lab: Lab, brief: Brief, cause: Mapping[str, Any], taken: set[str]) -> dict[str, str]:
+    """One edit for one cause; `taken` are the lines that earlier edits replaced."""
+    key = ("rewriter", lab.seed, brief.key, str(cause.get("label")))
+    idea = _meant(lab, cause)
+    if idea is None:
+        return _add(brief, pick(_GENERIC, *key, "generic"), cause, "The cause names nothing in particular.")
+    chance = draw(*key)
+    reason = f"The prompt did not cover {idea.names[0]}."
+    if chance < LOST:
+        return {**_add(brief, pick(idea.lines, *key, "line"), cause, reason), "line": str(len(brief.lines) + 40)}
+    if chance < LOST + REDUNDANT and brief.lines:
+        return _add(brief, pick(brief.lines, *key, "repeated").text, cause, reason)
+    unrecognised = chance < LOST + REDUNDANT + UNRECOGNISED
+    text = pick(idea.odd_lines if unrecognised else idea.lines, *key, "line")
+    weak = _weak_line(lab, brief, idea)
+    if weak is None or weak.id in taken:
+        return _add(brief, text, cause, reason)
+    taken.add(weak.id)
+    return {"op": "replace", "line": weak.id, "text": text, "cause": str(cause.get("label", "")), "reason": reason}
+
+
+def _meant(lab: Lab, cause: Mapping[str, Any]) -> Idea | None:
+    """The idea that most of the cause's sentences speak of."""
+    said = [sentence for text in strings_in(dict(cause)) for sentence in sentences(text)]
+    counts = [(sum(speaks_of(idea, sentence) for sentence in said), idea) for idea in lab.world.ideas]
+    most, idea = max(counts, key=lambda pair: pair[0])
+    return idea if most else None
+
+
+def _weak_line(lab: Lab, brief: Brief, idea: Idea) -> Line | None:
+    """A line that touches the idea's topic, states no idea at all, and holds no variable."""
+    return next(
+        (
+            line
+            for line in brief.lines
+            if mentions(line.text, (*idea.topics, *idea.cues[0]))
+            and "{{" not in line.text
+            and not any(states(other, part) for other in lab.world.ideas for part in sentences(line.text))
+        ),
+        None,
+    )
+
+
+def _add(brief: Brief, text: str, cause: Mapping[str, Any], reason: str) -> dict[str, str]:
+    last = brief.lines[-1].id if brief.lines else "0"
+    return {"op": "add", "line": last, "text": text, "cause": str(cause.get("label", "c1")), "reason": reason}
+
+
+def _orders_of(cause: Mapping[str, Any]) -> list[str]:
+    return [order for text in strings_in(dict(cause)) for order in orders_in(text)]
