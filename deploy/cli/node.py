@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from connectors.promptfoo.runtime import install
-
 from deploy.cli.console import Terminal
 
 
