@@ -1,0 +1,80 @@
+"""How answers are made and judged: the owner's choices, checked before anything runs."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from optimizer.errors import BadSettings
+from optimizer.identity import Json
+
+# these decide by themselves: no model, no code, no file, no network
+DETERMINISTIC = frozenset(
+    {
+        *("equals", "contains", "icontains", "contains-all", "contains-any", "icontains-all", "icontains-any"),
+        *("starts-with", "regex", "is-json", "contains-json", "is-xml", "contains-xml", "is-html", "contains-html"),
+        *("is-sql", "contains-sql", "is-refusal", "word-count", "levenshtein", "rouge-n", "bleu", "gleu", "meteor"),
+        *("cost", "latency"),
+    }
+)
+CODE = frozenset({"javascript", "python", "ruby"})
+KEYS = frozenset({"type", "value", "threshold", "weight", "metric"})
+LOADED = ("file://", "package:", "exec:", "http://", "https://")
+
+
+class Match(StrEnum):
+    """How an answer is compared with the case's reference. A case without a reference is always judged by a model."""
+
+    CONTAINS = "contains"
+    EXACT = "exact"
+    JUDGE = "judge"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluatorSettings:
+    """Everything the owner decides about an evaluation.
+
+    Attributes:
+        judge_model: may stay empty when every case has a reference and `match` needs no model.
+        assertions: promptfoo assertions, run by promptfoo on every answer. Trusted text, but see `allow_code`.
+        allow_code: also admit assertions that run code or read files.
+        concurrency: calls in flight in promptfoo; the language model has its own bound.
+        timeout_s: the whole run is ended after this.
+    """
+
+    task_model: str
+    judge_model: str = ""
+    match: Match = Match.JUDGE
+    rubric: str = "The answer solves the user's problem, is correct, and follows the reference where there is one."
+    assertions: tuple[dict[str, Json], ...] = ()
+    allow_code: bool = False
+    concurrency: int = 16
+    timeout_s: float = 900.0
+    max_tokens: int = 2048
+
+    def __post_init__(self) -> None:
+        for assertion in self.assertions:
+            _check(assertion, allow_code=self.allow_code)
+
+
+def _check(assertion: dict[str, Json], *, allow_code: bool) -> None:
+    kind = assertion.get("type")
+    if not isinstance(kind, str):
+        raise BadSettings("a promptfoo assertion has no `type`", "write it like {type: not-contains, value: ...}")
+    base = kind.removeprefix("not-")
+    if base not in DETERMINISTIC and not (allow_code and base in CODE):
+        raise BadSettings(
+            f"the promptfoo assertion type '{kind}' needs code, a model or a network",
+            "use a type that decides by itself",
+        )
+    if unknown := assertion.keys() - KEYS:
+        raise BadSettings(f"a promptfoo assertion has the key '{min(unknown)}'", f"use only {', '.join(sorted(KEYS))}")
+    if not allow_code and any(text.lstrip().startswith(LOADED) for text in _texts(assertion)):
+        raise BadSettings("a promptfoo assertion refers to a file or an address", "write its value into the settings")
+
+
+def _texts(value: Json) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list | dict):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from _texts(part)

@@ -1,0 +1,214 @@
+"""The real promptfoo, from our evaluator's call to its evidence."""
+
+import os
+import signal
+import stat
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+from promptfoo_cases import HOSTILE, SECRET, ScriptedModel, a_case, arms, echo
+
+from connectors.promptfoo.evaluator import PromptfooEvaluator
+from connectors.promptfoo.runtime import Runtime, install
+from connectors.promptfoo.settings import EvaluatorSettings, Match
+from optimizer.errors import BadCredentials, BadSettings, Refused, Unreachable
+from optimizer.ports import ModelRequest
+from optimizer.types import Arm, Evidence, Missing, Scored, Unscored, Usage
+
+PROJECT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def runtime() -> Runtime:
+    return install(PROJECT / ".node")
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the run's private directory goes, to see that nothing is left in it."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    return tmp_path
+
+
+def evaluator(runtime: Runtime, model: ScriptedModel, **settings: object) -> PromptfooEvaluator:
+    chosen = EvaluatorSettings(**{"task_model": "sim-task", "match": Match.EXACT, "timeout_s": 120.0, **settings})  # type: ignore[arg-type]
+    return PromptfooEvaluator(runtime, model, chosen, fence_secret=b"secret")
+
+
+def values(evidence: Evidence, arm: Arm) -> list[float | str]:
+    pairs = [pair.baseline if arm is Arm.BASELINE else pair.candidate for pair in evidence.pairs]
+    return [p.result.value if isinstance(p.result, Scored) else f"unscored: {p.result.reason}" for p in pairs]
+
+
+@pytest.mark.slow
+async def test_hostile_texts_pass_through_promptfoo_unread_and_unrun(
+    runtime: Runtime, workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (workspace / "secret.txt").write_text(SECRET)
+    (workspace / "pwn.py").write_text(
+        f"open({str(workspace / 'pwned')!r}, 'w')\ndef get_var(*a): return {{'output': 1}}"
+    )
+    monkeypatch.chdir(workspace)
+    monkeypatch.setenv("OPENAI_API_KEY", SECRET)
+    cases = [a_case(number, text, reference=text) for number, text in enumerate(HOSTILE)]
+    seen: list[tuple[int, int]] = []
+    judge = PromptfooEvaluator(
+        runtime,
+        ScriptedModel(echo),
+        EvaluatorSettings(
+            task_model="sim-task",
+            match=Match.EXACT,
+            timeout_s=120.0,
+            assertions=({"type": "not-contains", "value": SECRET, "weight": 3},),
+        ),
+        fence_secret=b"secret",
+        progress=lambda done, total: seen.append((done, total)),
+    )
+    evidence = await judge.compare(arms(), cases)
+    assert evidence.note == ""
+    assert evidence.complete
+    assert [pair.candidate.output for pair in evidence.pairs] == list(HOSTILE)
+    assert values(evidence, Arm.BASELINE) == [1.0] * len(HOSTILE)
+    assert values(evidence, Arm.CANDIDATE) == [1.0] * len(HOSTILE)
+    assert seen[-1] == (2 * len(HOSTILE), 2 * len(HOSTILE))
+    assert evidence.pairs[0].candidate.usage == Usage(calls=1, input_tokens=10, output_tokens=5, cost_usd=0.001)
+    assert evidence.evaluator == "promptfoo 0.123.1"
+    assert sorted(os.listdir(workspace)) == ["pwn.py", "secret.txt"]
+
+
+@pytest.mark.slow
+async def test_every_way_an_answer_can_go_wrong(runtime: Runtime) -> None:
+    def script(request: ModelRequest) -> str:
+        question = request.messages[-1].content
+        if request.purpose == "judge":
+            raise Unreachable("the judge does not answer")
+        if "refuse" in question and request.messages[0].content == "Answer well.":
+            raise Refused("the model declined to answer")
+        if "gone" in question:
+            raise Unreachable("the model does not answer")
+        return "As an AI, I say yes" if "boast" in question else "yes"
+
+    cases = [
+        a_case(0, "plain", reference="yes"),
+        a_case(1, "wrong", reference="no"),
+        a_case(2, "refuse", reference="yes"),
+        a_case(3, "gone", reference="yes"),
+        a_case(4, "boast", reference="as an ai, i say yes"),
+        a_case(5, "for the judge", reference=Missing.NO_REFERENCE),
+    ]
+    judge = evaluator(
+        runtime,
+        ScriptedModel(script),
+        match=Match.CONTAINS,
+        judge_model="sim-judge",
+        assertions=({"type": "not-contains", "value": "As an AI"},),
+    )
+    evidence = await judge.compare(arms(), list(reversed(cases)))
+    assert evidence.complete, evidence.note
+    assert [pair.case.id for pair in evidence.pairs] == [case.id for case in cases]
+    gone = "unscored: the model does not answer"
+    unjudged = "unscored: the judge gave no judgement: the judge does not answer"
+    assert values(evidence, Arm.BASELINE) == [1.0, 0.5, 1.0, gone, 0.5, unjudged]
+    assert values(evidence, Arm.CANDIDATE) == [1.0, 0.5, 0.0, gone, 0.5, unjudged]
+    assert evidence.pairs[2].candidate.result == Scored(
+        value=0.0, reason="no usable answer: the model declined to answer"
+    )
+    assert evidence.pairs[4].candidate.result == Scored(
+        value=0.5, reason="contains what the reference asks for; fails 'not-contains'"
+    )
+
+
+@pytest.mark.slow
+async def test_refused_keys_end_the_run_as_incomplete(runtime: Runtime) -> None:
+    def script(_: ModelRequest) -> str:
+        raise BadCredentials("the key was refused", "check the key")
+
+    model = ScriptedModel(script)
+    evidence = await evaluator(runtime, model, concurrency=1).compare(
+        arms(), [a_case(number, "hi", reference="hi") for number in range(5)]
+    )
+    assert not evidence.complete
+    assert evidence.note == "the key was refused; check the key."
+    assert len(model.requests) == 1
+    assert all(isinstance(pair.baseline.result, Unscored) for pair in evidence.pairs)
+
+
+def a_runtime(tmp_path: Path, promptfoo: str) -> Runtime:
+    """A runtime whose promptfoo is a Python script of ours; the wrapper asks its `node` for a version first."""
+    bin_dir = tmp_path / "bin"
+    bin_dir.mkdir()
+    for name, body in (("node", "print('v24.0.0')"), ("promptfoo", promptfoo)):
+        path = bin_dir / name
+        path.write_text(f"#!{sys.executable}\n{body}\n")
+        path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    return Runtime(bin_dir=bin_dir, version="0.0.0")
+
+
+def is_alive(pid: int) -> bool:
+    """False for processes that are gone, and for those that only wait to be collected by the system."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    status = Path(f"/proc/{pid}/stat")
+    return not (status.exists() and status.read_text().rsplit(")", 1)[1].split()[0] == "Z")
+
+
+async def test_a_run_that_hangs_is_ended_with_everything_it_started(tmp_path: Path) -> None:
+    note = tmp_path / "pids"
+    hang = (
+        "import os, subprocess, sys, time\n"
+        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])\n"
+        f"open({str(note)!r}, 'w').write(f'{{os.getpid()}} {{child.pid}}')\n"
+        "time.sleep(600)"
+    )
+    judge = evaluator(a_runtime(tmp_path, hang), ScriptedModel(echo), timeout_s=4.0)
+    evidence = await judge.compare(arms(), [a_case(1, "hi", reference="hi")])
+    assert not evidence.complete
+    assert evidence.note == "promptfoo did not finish in time and was ended"
+    assert isinstance(evidence.pairs[0].candidate.result, Unscored)
+    pids = [int(pid) for pid in note.read_text().split()]
+    alive = [pid for pid in pids if is_alive(pid)]
+    for pid in alive:
+        os.kill(pid, signal.SIGKILL)
+    assert alive == []
+
+
+async def test_the_child_sees_nothing_of_our_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LANGFUSE_SECRET_KEY", SECRET)
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+    seen = tmp_path / "environment"
+    judge = evaluator(
+        a_runtime(tmp_path, f"import os\nopen({str(seen)!r}, 'w').write(repr(dict(os.environ)))"), ScriptedModel(echo)
+    )
+    evidence = await judge.compare(arms(), [a_case(1, "hi", reference="hi")])
+    assert evidence.note.startswith("promptfoo wrote no results")
+    environment = seen.read_text()
+    assert "PROMPTFOO_DISABLE_TELEMETRY" in environment
+    assert SECRET not in environment
+    assert "PROXY" not in environment
+
+
+async def test_a_run_that_fails_is_incomplete(tmp_path: Path) -> None:
+    judge = evaluator(a_runtime(tmp_path, "raise SystemExit(3)"), ScriptedModel(echo))
+    evidence = await judge.compare(arms(), [a_case(1, "hi", reference="hi")])
+    assert (evidence.complete, evidence.note) == (False, "promptfoo failed with exit code 3")
+
+
+async def test_without_promptfoo_the_wrapper_cannot_download_one(tmp_path: Path) -> None:
+    runtime = a_runtime(tmp_path, "")
+    (runtime.bin_dir / "promptfoo").unlink()
+    evidence = await evaluator(runtime, ScriptedModel(echo)).compare(arms(), [a_case(1, "hi", reference="hi")])
+    assert (evidence.complete, evidence.note) == (False, "promptfoo failed with exit code 1")
+
+
+async def test_a_case_id_that_could_be_a_template_is_refused(tmp_path: Path) -> None:
+    case = a_case(1, "hi")
+    strange = type(case)(id="{{7*7}}", origin=case.origin, input=case.input, reference="hi", source_key="s")
+    judge = evaluator(Runtime(bin_dir=tmp_path, version="0.0.0"), ScriptedModel(echo))
+    with pytest.raises(BadSettings, match="rename the case"):
+        await judge.compare(arms(), [strange])
+    with pytest.raises(BadSettings, match="the same id"):
+        await judge.compare(arms(), [case, case])
