@@ -1,0 +1,271 @@
+"""Invariants that every rewrite must keep. A body that breaks one is no candidate, whatever its scores.
+
+Each rule is one small function in `RULES`. Messages fit into a repair request and hold nothing that a rule found: it
+may be a stranger's text or a secret.
+"""
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from optimizer.leaks import Finder, addresses, copied_runs, emails, folded, letters, personal_numbers, secrets
+from optimizer.prompts import Body, Message
+from optimizer.template import composition_tags, contents, placeholders, variable_uses
+from optimizer.types import Edit
+
+
+class Rule(StrEnum):
+    """What a violation is about."""
+
+    VARIABLES = "variables"
+    COMPOSITION = "composition"
+    PLACEHOLDERS = "placeholders"
+    MESSAGES = "messages"
+    LENGTH = "length"
+    EDIT_SIZE = "edit size"
+    SECRET = "secret"
+    EMAIL = "e-mail"
+    PERSONAL_NUMBER = "personal number"
+    ADDRESS = "address"
+    COPIED = "copied text"
+    TEMPLATE_SYNTAX = "template syntax"
+    INVISIBLE = "invisible characters"
+    INJECTION = "injection"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How much one step may change.
+
+    Attributes:
+        max_chars: absolute length of a body, all messages together.
+        max_growth: length of a body relative to its parent's.
+        free_growth_chars: growth that is always allowed, so that short prompts can grow at all.
+        max_edits: edits in one step.
+        max_edit_chars: length of one edit's text.
+        max_lost_share: share of the parent's words that may go, in [0, 1].
+        free_lost_words: words that may always go, so that a line of a short prompt can be replaced.
+        copied_words: length of a run, in words, that counts as copied from a trace.
+    """
+
+    max_chars: int = 24_000
+    max_growth: float = 1.5
+    free_growth_chars: int = 600
+    max_edits: int = 6
+    max_edit_chars: int = 600
+    max_lost_share: float = 0.4
+    free_lost_words: int = 12
+    copied_words: int = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Violation:
+    """A broken rule. `edit_id` is empty when no single edit broke it."""
+
+    rule: Rule
+    message: str
+    edit_id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Rewrite:
+    """What the rules look at."""
+
+    parent: Body
+    body: Body
+    edits: tuple[Edit, ...]
+    source_texts: tuple[str, ...]
+    limits: Limits
+    before: str = field(init=False)
+    after: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "before", "\n".join(contents(self.parent)))
+        object.__setattr__(self, "after", "\n".join(contents(self.body)))
+
+
+def check(
+    parent: Body, body: Body, edits: Sequence[Edit], source_texts: Sequence[str] = (), limits: Limits | None = None
+) -> tuple[Violation, ...]:
+    """Every rule that the step from `parent` to `body` breaks, in the order of `RULES`; empty when the body is sound.
+
+    Args:
+        edits: what made `body`, for naming the culprit; the rules judge the bodies themselves.
+        source_texts: inputs, outputs and comments of the traces behind the edits.
+    """
+    rewrite = _Rewrite(
+        parent=parent, body=body, edits=tuple(edits), source_texts=tuple(source_texts), limits=limits or Limits()
+    )
+    return tuple(violation for rule in RULES for violation in rule(rewrite))
+
+
+# ---- the shape of the prompt -----------------------------------------------------------------------------------------
+
+
+def _variables(rewrite: _Rewrite) -> Iterator[Violation]:
+    before, after = Counter(variable_uses(rewrite.parent)), Counter(variable_uses(rewrite.body))
+    if lost := sorted((before - after).keys()):
+        names = ", ".join(f"{{{{{name}}}}}" for name in lost)
+        yield Violation(rule=Rule.VARIABLES, message=f"The prompt lost a use of {names}; keep every variable.")
+    if after.keys() - before.keys():
+        message = "The prompt uses a {{variable}} that it did not have; the application fills none but the old ones."
+        yield Violation(rule=Rule.VARIABLES, message=message)
+
+
+def _composition(rewrite: _Rewrite) -> Iterator[Violation]:
+    if composition_tags(rewrite.parent) != composition_tags(rewrite.body):
+        message = "The tags that pull other prompts in (@@@langfusePrompt:...@@@) must stay as they are, in order."
+        yield Violation(rule=Rule.COMPOSITION, message=message)
+
+
+def _placeholders(rewrite: _Rewrite) -> Iterator[Violation]:
+    if placeholders(rewrite.parent) != placeholders(rewrite.body):
+        yield Violation(rule=Rule.PLACEHOLDERS, message="The placeholders must stay as they are, in order.")
+
+
+def _messages(rewrite: _Rewrite) -> Iterator[Violation]:
+    if _frozen(rewrite.parent) != _frozen(rewrite.body):
+        message = "Only the text of system and developer messages may change, not roles, order or other messages."
+        yield Violation(rule=Rule.MESSAGES, message=message)
+
+
+def _frozen(body: Body) -> object:
+    """All of a body that must not change, placeholders aside."""
+    if isinstance(body, str):
+        return "text"
+    messages = (part for part in body if isinstance(part, Message))
+    return [(m.role, None if m.role in ("system", "developer") else m.content) for m in messages]
+
+
+# ---- the size of the step --------------------------------------------------------------------------------------------
+
+
+def _length(rewrite: _Rewrite) -> Iterator[Violation]:
+    limits, before, after = rewrite.limits, len(rewrite.before), len(rewrite.after)
+    allowed = int(min(limits.max_chars, max(before * limits.max_growth, before + limits.free_growth_chars)))
+    # a parent that is too long already may still be improved, but not grow
+    if after > max(allowed, min(before, after)):
+        message = f"The prompt would have {after} characters; at most {allowed} are allowed."
+        yield Violation(rule=Rule.LENGTH, message=message)
+    if not rewrite.after.strip():
+        yield Violation(rule=Rule.LENGTH, message="The prompt would be empty.")
+
+
+def _edit_size(rewrite: _Rewrite) -> Iterator[Violation]:
+    limits = rewrite.limits
+    if len(rewrite.edits) > limits.max_edits:
+        message = f"There are {len(rewrite.edits)} edits; make at most {limits.max_edits}, the most important ones."
+        yield Violation(rule=Rule.EDIT_SIZE, message=message)
+    for edit in rewrite.edits:
+        if len(edit.text) > limits.max_edit_chars:
+            message = f"The edit's text has {len(edit.text)} characters; at most {limits.max_edit_chars} are allowed."
+            yield Violation(rule=Rule.EDIT_SIZE, message=message, edit_id=edit.id)
+    before, after = Counter(folded(rewrite.before).split()), Counter(folded(rewrite.after).split())
+    lost, allowed = (before - after).total(), before.total() * limits.max_lost_share
+    if lost > max(allowed, limits.free_lost_words):
+        message = f"The rewrite drops {lost} of {before.total()} words; keep what the feedback is not about."
+        yield Violation(rule=Rule.EDIT_SIZE, message=message)
+
+
+# ---- what may not come in --------------------------------------------------------------------------------------------
+
+
+def _none_added(rule: Rule, finder: Finder, message: str) -> Callable[[_Rewrite], Iterator[Violation]]:
+    """A rule against everything that the finder finds in the body and did not find in the parent."""
+
+    def check_added(rewrite: _Rewrite) -> Iterator[Violation]:
+        new = finder(rewrite.after) - finder(rewrite.before)
+        if new:
+            culprits = [edit.id for edit in rewrite.edits if finder(edit.text) & new]
+            yield from (Violation(rule=rule, message=message, edit_id=edit_id) for edit_id in culprits or [""])
+
+    return check_added
+
+
+def _copied(rewrite: _Rewrite) -> Iterator[Violation]:
+    words = rewrite.limits.copied_words
+    runs = copied_runs(rewrite.after, rewrite.source_texts, words=words, allowed=rewrite.before)
+    if runs:
+        texts = [(edit.id, letters(edit.text)) for edit in rewrite.edits]
+        culprits = [edit_id for edit_id, text in texts if any(run in text for run in runs)]
+        message = f"The text repeats {words} or more words of a trace; say it in general words of your own."
+        yield from (Violation(rule=Rule.COPIED, message=message, edit_id=edit_id) for edit_id in culprits or [""])
+
+
+_SYNTAX = re.compile(
+    r"\{%|%\}|\{#|#\}|<%|\$\{|\{\{-?\s*(?:env\b|[#>/^&!])|(?:file|langfuse|exec|package)://|\bfile:", re.I
+)
+
+
+def _syntax(text: str) -> frozenset[str]:
+    return _counted(match.casefold() for match in _SYNTAX.findall(text))
+
+
+def _invisible(text: str) -> frozenset[str]:
+    return _counted(char for char in text if _is_invisible(char))
+
+
+def _is_invisible(char: str) -> bool:
+    if char in "\n\t\r":
+        return False
+    # fillers and variation selectors are no format characters for Unicode, but hide text too; U+FE0F is emoji's
+    return (
+        unicodedata.category(char) in ("Cf", "Cc", "Cs", "Co", "Cn", "Zl", "Zp")
+        or char in "\u115f\u1160\u3164\uffa0\u034f\u2800"
+        or "\ufe00" <= char <= "\ufe0e"
+        or "\U000e0100" <= char <= "\U000e01ef"
+    )
+
+
+def _counted(found: Iterator[str]) -> frozenset[str]:
+    """Occurrences numbered, so that a second one is new where the parent has only one."""
+    return frozenset(f"{item}#{n}" for item, count in Counter(found).items() for n in range(count))
+
+
+_INJECTIONS = (
+    r"\b(?:ignor|disregard|forget|overrid|overrul|bypass|discard|neglect)\w{0,6}\b.{0,40}?"
+    r"\b(?:previous|above|prior|earlier|preceding|foregoing|former|all|any other|everything|system)\b.{0,30}?"
+    r"\b(?:instruction|prompt|rule|message|direction|guideline|context|text|command|told|constraint)\w{0,3}\b",
+    r"\b(?:ignor|disregard|forget)\w{0,3}\s(?:all of )?(?:the |everything )?(?:above|before|previous)\b",
+    r"\b(?:new|updated|real|actual) (?:system )?(?:instructions?|prompt)\s?:",
+    r"\b(?:reveal|print|repeat|output|show|leak|disclose)\b.{0,30}\b(?:system|hidden|initial)\s(?:prompt|instruction)",
+    r"\badd (?:the|this) (?:following )?(?:line|edit|sentence|rule|text)\b",
+    r"\b(?:optimi[sz]er|rewriter|critic|prompt engineer)\s?[:,]",
+    r"\b(?:dear|attention|note to|hey|as an?|you are an?|you are the)\s(?:the\s)?(?:prompt\s)?"
+    r"(?:optimi[sz]er|rewriter|critic)\b",
+    r"\b(?:rewrite|replace|delete|change) (?:the|this|your) (?:whole |entire |system )?prompt\b",
+    r"\b(?:jailbreak|developer mode|dan mode|do anything now)\b",
+    r"</?data-[0-9a-f]{4,}>|<\|(?:im_start|im_end|system|endoftext)\|>|\[/?inst\]",
+)
+_INJECTION = re.compile("|".join(_INJECTIONS))
+
+
+def _injection(text: str) -> frozenset[str]:
+    return frozenset(match[0] for match in _INJECTION.finditer(folded(text)))
+
+
+RULES: tuple[Callable[[_Rewrite], Iterator[Violation]], ...] = (
+    _variables,
+    _composition,
+    _placeholders,
+    _messages,
+    _length,
+    _edit_size,
+    _none_added(Rule.SECRET, secrets, "The text holds something that looks like a key, a token or a password."),
+    _none_added(Rule.EMAIL, emails, "The text holds an e-mail address; leave personal data out."),
+    _none_added(
+        Rule.PERSONAL_NUMBER, personal_numbers, "The text holds a telephone or card number; leave personal data out."
+    ),
+    _none_added(Rule.ADDRESS, addresses, "The text holds an address on the net that the prompt did not have."),
+    _copied,
+    _none_added(Rule.TEMPLATE_SYNTAX, _syntax, "The text holds template or file syntax; use plain words."),
+    _none_added(Rule.INVISIBLE, _invisible, "The text holds invisible or control characters; use plain text."),
+    _none_added(
+        Rule.INJECTION,
+        _injection,
+        "The text reads like an order to ignore or change instructions; state the rule itself.",
+    ),
+)

@@ -1,0 +1,150 @@
+"""What must not slip from traces into a prompt: finders of secrets, personal data, addresses and copied text.
+
+Finders see through the cheap disguises: invisible characters, compatibility forms, case, spacing and punctuation inside
+copied text, defanged addresses. What they return is for comparing only: it may be a secret, so it must never be shown
+or logged.
+"""
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterable
+
+Finder = Callable[[str], frozenset[str]]
+
+
+def visible(text: str) -> str:
+    """The text as it reads: compatibility forms unified, invisible characters gone."""
+    return "".join(c for c in unicodedata.normalize("NFKC", text) if unicodedata.category(c) != "Cf")
+
+
+def folded(text: str) -> str:
+    """`visible`, without case and accents, every run of white space one space."""
+    bare = "".join(c for c in unicodedata.normalize("NFKD", visible(text)) if not unicodedata.combining(c))
+    return " ".join(bare.casefold().split())
+
+
+# ---- secrets ---------------------------------------------------------------------------------------------------------
+
+_SECRETS = (
+    re.compile(r"\b(?:sk|pk|rk)-[A-Za-z0-9_-]{16,}"),
+    re.compile(r"\b(?:gh[opsur]_[A-Za-z0-9]{20,}|github_pat_\w{20,}|glpat-[\w-]{16,}|hf_[A-Za-z0-9]{20,})"),
+    re.compile(r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"),
+    re.compile(r"\bAIza[\w-]{30,}"),
+    re.compile(r"\bxox[a-z]-[A-Za-z0-9-]{10,}"),
+    re.compile(r"\beyJ[\w-]{8,}\.[\w-]{8,}(?:\.[\w-]*)?"),
+    re.compile(r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----"),
+    re.compile(r"\b[0-9a-fA-F]{32,}\b"),
+    re.compile(r"(?i:\bbearer\s+)[\w.~+/-]{16,}"),
+)
+_ASSIGNED = re.compile(
+    r"(?i)\b[\w-]{0,40}(?:api[_-]?key|secret|token|passw(?:or)?d|pwd|access[_-]?key|credentials?)[\"']?\s{0,3}"
+    r"(?P<op>[:=])\s{0,3}[\"']?(?P<value>[^\s\"'{}<>,;]{6,})"
+)
+_BASE64 = re.compile(r"[A-Za-z0-9+/_-]{40,}")
+
+
+def secrets(text: str) -> frozenset[str]:
+    """Keys, tokens, private keys, long hex and base64 runs, and assignments to words like `password`."""
+    seen = visible(text)
+    found = {match[0] for pattern in _SECRETS for match in pattern.finditer(seen)}
+    # "token: required" is prose, "token: x8f2..." and "token=required" are not
+    found |= {m[0] for m in _ASSIGNED.finditer(seen) if m["op"] == "=" or re.search(r"\d", m["value"])}
+    found |= {m[0] for m in _BASE64.finditer(seen) if all(re.search(p, m[0]) for p in ("[A-Z]", "[a-z]", "[0-9]"))}
+    return frozenset(found)
+
+
+# ---- personal data ---------------------------------------------------------------------------------------------------
+
+_DOT = re.compile(r"\s{0,3}[\[({<]\s{0,3}(?:\.|dot|punkt)\s{0,3}[\])}>]\s{0,3}", re.IGNORECASE)
+_AT = re.compile(r"\s{0,3}[\[({<]\s{0,3}(?:@|at)\s{0,3}[\])}>]\s{0,3}", re.IGNORECASE)
+_SPELLED_DOT = re.compile(r"(?<=\w)\s{1,3}dot\s{1,3}(?=[a-z]{2,12}\b)", re.IGNORECASE)
+_EMAIL = re.compile(r"[\w.+%-]{1,64}\s{0,2}@\s{0,2}\w[\w-]{0,62}(?:\.\w[\w-]{0,62}){0,4}")
+_SPELLED_EMAIL = re.compile(r"\b[\w.+%-]{1,64}\s{1,3}at\s{1,3}(?:\w[\w-]{0,62}\.){1,4}[a-z]{2,12}\b", re.IGNORECASE)
+_NUMBER = re.compile(r"(?<![\w.])\+?\(?\d(?:[ ().\u2010-\u2015/-]{0,2}\d){6,24}(?!\w)")
+
+
+def _undisguised(text: str) -> str:
+    return _SPELLED_DOT.sub(".", _DOT.sub(".", _AT.sub("@", visible(text))))
+
+
+def emails(text: str) -> frozenset[str]:
+    """E-mail addresses, `name (at) host dot tld` included."""
+    seen = _undisguised(text)
+    return frozenset(m[0].casefold() for pattern in (_EMAIL, _SPELLED_EMAIL) for m in pattern.finditer(seen))
+
+
+def personal_numbers(text: str) -> frozenset[str]:
+    """Digits of numbers that look like telephone numbers or payment cards."""
+    found = ((match[0], re.sub(r"\D", "", match[0])) for match in _NUMBER.finditer(visible(text)))
+    return frozenset(digits for raw, digits in found if _telephone(raw, digits) or _card(digits))
+
+
+def _telephone(raw: str, digits: str) -> bool:
+    written_apart = re.sub(r"^\+?", "", raw) != digits
+    return len(digits) <= 15 and (raw.startswith("+") or (written_apart and len(digits) >= 9))
+
+
+def _card(digits: str) -> bool:
+    """13 to 19 digits with a valid Luhn check digit."""
+    doubled = (int(d) * (1 + i % 2) for i, d in enumerate(reversed(digits)))
+    return 13 <= len(digits) <= 19 and sum(n - 9 if n > 9 else n for n in doubled) % 10 == 0
+
+
+# ---- addresses on the net --------------------------------------------------------------------------------------------
+
+# top-level domains that are no English words, so that "end.The" is not one; others count when a path or port follows
+_TLD = (
+    "com|net|org|edu|gov|mil|int|info|biz|io|ai|dev|app|co|xyz|eu|de|uk|fr|ru|cn|jp|ca|au|nl|ch|es|pl|se|br|kr|tv|gg|ly|cc"
+    "|site|online|shop|store|tech|cloud|link|click|top|live|club|zip|mov|page|test|example|local|internal|onion"
+)
+_ADDRESSES = (
+    re.compile(r"\b[a-z][a-z0-9+.-]{1,20}://[^\s<>\"'`]{1,2000}", re.IGNORECASE),
+    re.compile(r"\bwww\.[^\s<>\"'`]{1,2000}", re.IGNORECASE),
+    re.compile(rf"(?<![\w@.-])(?:\w[\w-]{{0,62}}\.){{1,6}}(?:{_TLD})\b(?:[:/?#][^\s<>\"'`]{{0,2000}})?", re.IGNORECASE),
+    re.compile(r"(?<![\w@.-])(?:\w[\w-]{0,62}\.){1,6}[a-z]{2,24}(?:/|:\d)[^\s<>\"'`]{0,2000}", re.IGNORECASE),
+    re.compile(r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?![\w.]*\d)"),
+    re.compile(r"\blocalhost(?::\d+|/)[^\s<>\"'`]{0,2000}", re.IGNORECASE),
+    re.compile(r"\b(?:mailto|javascript|data):[^\s<>\"'`]{3,2000}", re.IGNORECASE),
+)
+
+
+def addresses(text: str) -> frozenset[str]:
+    """URLs and host names, defanged ones (`hxxp`, `[.]`, ` dot `) and IP addresses included."""
+    seen = _undisguised(text)
+    found = (match[0] for pattern in _ADDRESSES for match in pattern.finditer(seen))
+    return frozenset(address.casefold().rstrip(".,;:!?)]}*_") for address in found)
+
+
+# ---- copied text -----------------------------------------------------------------------------------------------------
+
+# scripts without spaces between words: every character counts as a word
+_UNSPACED = "\\u0e00-\\u0eff\\u1000-\\u109f\\u1780-\\u17ff\\u3040-\\u30ff\\u3400-\\u9fff"
+_WORD = re.compile(f"[{_UNSPACED}]|[^\\W_{_UNSPACED}]+")
+
+
+def letters(text: str) -> str:
+    """Letters and digits only, folded: how copies are compared, so that spacing and punctuation cannot hide one."""
+    return "".join(_WORD.findall(folded(text)))
+
+
+def copied_runs(text: str, source_texts: Iterable[str], *, words: int, allowed: str) -> frozenset[str]:
+    """Runs of at least `words` words of a source that stand in `text` and not in `allowed`, as `letters`.
+
+    Linear in the sources: a run is looked up in the text only if a hash of its first letters occurs there.
+    """
+    haystack, known = letters(text), letters(allowed)
+    grams = {haystack[i : i + words] for i in range(len(haystack) - words + 1)}
+    found: set[str] = set()
+    for source in source_texts:
+        parts = _WORD.findall(folded(source))
+        starts = [0]
+        for part in parts:
+            starts.append(starts[-1] + len(part))
+        joined = "".join(parts)
+        for start, end in zip(starts, starts[words:], strict=False):
+            # a run has at least one letter a word, so its first letters are one of the grams if it is there
+            if joined[start : start + words] in grams:
+                run = joined[start:end]
+                if run in haystack and run not in known:
+                    found.add(run)
+    return frozenset(found)
