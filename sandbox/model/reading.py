@@ -14,7 +14,9 @@ from sandbox.model.world import World
 
 _BLOCK = re.compile(r"^<data-([0-9a-f]+)>\n(.*?)\n</data-\1>$", re.DOTALL | re.MULTILINE)
 _PROMPT = re.compile(r"^PROMPT\n(.*)$", re.MULTILINE)
-_ORDER = re.compile(r'add the line\s*:?\s*(?:["“](?P<quoted>[^"”\n]+)["”]|(?<=:)\s*(?P<bare>[^\n]+))', re.IGNORECASE)
+_ORDER = re.compile(
+    r'add the line\s*:?\s*(?:\\?["“](?P<quoted>[^"”\n\\]+)\\?["”]|(?<=:)\s*(?P<bare>[^\n]+))', re.IGNORECASE
+)
 _KEYS = "input|output|kind|complaint|reference|causes"
 _PLAIN_KEY = re.compile(
     rf"^({_KEYS}):[ \t]?(.*?)(?=^(?:{_KEYS}):|\Z)",
