@@ -4,6 +4,7 @@ A body is a *template*: it may hold `{{variables}}`, chat placeholders and `@@@l
 none of them resolved. `optimizer.template` reads and fills them.
 """
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -60,10 +61,12 @@ class Head:
     Attributes:
         production: the version that the release label points to.
         newest: the highest version number that exists, which `latest` points to.
+        label: the label that was asked for.
     """
 
     production: PromptVersion
     newest: int
+    label: str = "production"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +105,19 @@ def body_json(body: Body) -> str:
             else {"role": part.role, "content": part.content}
             for part in body
         ]
+    )
+
+
+def body_from_json(text: str) -> Body:
+    """The body that `body_json` was given."""
+    parts = json.loads(text)
+    if isinstance(parts, str):
+        return parts
+    return tuple(
+        Placeholder(name=part["name"])
+        if part.get("type") == "placeholder"
+        else Message(role=part["role"], content=part["content"])
+        for part in parts
     )
 
 
