@@ -1,0 +1,122 @@
+"""The publish stage: a candidate that passed becomes a version, once, and only if nobody changed the prompt meanwhile.
+
+Publishing is compare-and-set in the registry and exactly-once in the store: the effect is fenced, keyed by the cycle,
+and looked for before it is repeated. A person's edit in the meantime always wins.
+"""
+
+import asyncio
+from datetime import timedelta
+
+from deploy.collecting import ended
+from deploy.lifecycle import CycleState, ReleaseState
+from deploy.settings import PromptSettings
+from deploy.store.fence import Run
+from deploy.wiring import House
+from optimizer.errors import NotFound
+from optimizer.identity import Json
+from optimizer.prompts import Head, Superseded
+from optimizer.types import Candidate, GateReport, Proposal
+
+PROPOSAL_LIFE = timedelta(days=14)
+"""After this the evidence is too old to publish on."""
+
+
+async def publish(house: House, run: Run, state: dict[str, Json]) -> dict[str, Json]:
+    """Publish what passed, move the owner's label, and record every step as a release event."""
+    prompt, now = house.settings.prompt(run.prompt), house.clock.now()
+    await asyncio.to_thread(house.store.cycles.advance, run, CycleState.PROPOSING, at=now)
+    candidate = await asyncio.to_thread(house.store.lineage.load_candidate, str(state["candidate"]), run.cycle_id)
+    report = await asyncio.to_thread(house.store.reports.load, run.cycle_id)
+    assert report is not None
+    proposal = Proposal(candidate=candidate, report=report, expires_at=now + PROPOSAL_LIFE)
+    await asyncio.to_thread(propose, house, run, proposal)
+    newest = state["newest"]
+    assert isinstance(newest, int)
+    base = Head(production=candidate.parent, newest=newest)
+
+    async def send(key: str) -> Json:
+        outcome = await house.registry.publish(
+            prompt.name, candidate.body, base=base, run_id=run.cycle_id, note=note_of(candidate, report)
+        )
+        if isinstance(outcome, Superseded):
+            return {"stray": outcome.stray, "newest": outcome.head.newest, "alarm": outcome.latest_is_stray}
+        return {"version": outcome.version.version}
+
+    outcome = await house.store.effects.once(run, "publish", send)
+    assert isinstance(outcome, dict)
+    if "version" not in outcome:
+        return await superseded(house, run, outcome)
+    version = outcome["version"]
+    assert isinstance(version, int)
+    await mark(house, run, ReleaseState.PUBLISHED, f"version {version}", version=version)
+    return await promote(house, run, prompt, candidate, version)
+
+
+def propose(house: House, run: Run, proposal: Proposal) -> None:
+    """The release row; approved at once, because the owner's policy is to publish what passes."""
+    at = house.clock.now()
+    row = house.store.releases.propose(
+        run.cycle_id,
+        cycle_id=run.cycle_id,
+        prompt=run.prompt,
+        candidate_id=proposal.candidate.id,
+        base_version=proposal.candidate.parent.version,
+        expires_at=proposal.expires_at,
+        at=at,
+    )
+    if row.state is ReleaseState.PROPOSED:
+        house.store.releases.advance(run.cycle_id, ReleaseState.APPROVED, at=at, reason=proposal.report.reasons[0])
+
+
+async def superseded(house: House, run: Run, outcome: dict[str, Json]) -> dict[str, Json]:
+    """Somebody else's change stands; when `latest` points to our stray version, a person has to be told."""
+    reason = "somebody changed the prompt between our read and our write; their change stands"
+    if outcome["stray"]:
+        reason += f", and our version {outcome['stray']} carries no label"
+    if outcome["alarm"]:
+        reason += (
+            f". ALARM: `latest` points to version {outcome['stray']}, which nobody approved; "
+            "make a new version from the one you want, or stop reading `latest`"
+        )
+    await mark(house, run, ReleaseState.SUPERSEDED, reason)
+    return ended("done", f"superseded: {reason}")
+
+
+async def promote(
+    house: House, run: Run, prompt: PromptSettings, candidate: Candidate, version: int
+) -> dict[str, Json]:
+    """Move the owner's label to the new version, if it still stands where we found it."""
+    label = prompt.publish_label
+    expect = candidate.parent.version if label == prompt.label else await labelled(house, prompt.name, label)
+
+    async def send(key: str) -> Json:
+        return await house.registry.move_label(prompt.name, label, to=version, expect=expect)
+
+    moved = await house.store.effects.once(run, f"label/{label}", send)
+    if not moved:
+        reason = f"published version {version}, but somebody moved `{label}` meanwhile, so it was left alone"
+        await mark(house, run, ReleaseState.SUPERSEDED, reason)
+        return ended("done", reason)
+    if label == prompt.label:
+        await mark(house, run, ReleaseState.PROMOTED, f"`{label}` points to version {version}")
+    return ended("done", f"published version {version} of {prompt.name}, labelled `{label}`")
+
+
+async def labelled(house: House, name: str, label: str) -> int:
+    """The version that carries the label now, 0 when none does."""
+    try:
+        return (await house.registry.head(name, label=label)).production.version
+    except NotFound:
+        return 0
+
+
+async def mark(house: House, run: Run, to: ReleaseState, reason: str, *, version: int | None = None) -> None:
+    """A release event."""
+    at = house.clock.now()
+    await asyncio.to_thread(house.store.releases.advance, run.cycle_id, to, at=at, reason=reason, version=version)
+
+
+def note_of(candidate: Candidate, report: GateReport) -> str:
+    """One line for the registry's history: what changed, why it was believed."""
+    edits = len(candidate.edits)
+    return f"{edits} edit{'s' if edits != 1 else ''} from v{candidate.parent.version}. {report.reasons[0]}"

@@ -1,0 +1,129 @@
+"""The composition root: from settings to a house with every port filled. The only place that names connectors.
+
+One plain function opens everything in order and closes it in reverse. Nothing is wired at import time.
+"""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from connectors.langfuse.datasets import LangfuseCaseSource
+from connectors.langfuse.registry import LangfuseRegistry
+from connectors.langfuse.server import Server, probe
+from connectors.langfuse.traces import LangfuseTraceSource
+from connectors.promptfoo.evaluator import PromptfooEvaluator
+from connectors.promptfoo.runtime import locate
+from connectors.promptfoo.settings import EvaluatorSettings, Match
+from deploy.clock import SystemClock
+from deploy.settings import PromptSettings, Settings
+from deploy.store.facade import Store
+from deploy.store.fence import Run
+from deploy.store.journalled import JournalledModel
+from optimizer.errors import BadSettings
+from optimizer.ports import CaseSource, Clock, Evaluator, LanguageModel, PromptRegistry, TraceSource
+
+Progress = Callable[[str, int, int], None]
+"""Called with (stage, done, total) while a stage works; a total of 0 means that nobody knows yet."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class House:
+    """Everything that a cycle touches."""
+
+    settings: Settings
+    clock: Clock
+    store: Store
+    server: Server
+    traces: TraceSource
+    cases: CaseSource
+    registry: PromptRegistry
+    model: LanguageModel
+    capacity: asyncio.Semaphore
+    progress: Progress
+
+    def journalled(self, run: Run) -> LanguageModel:
+        """The model of one cycle: journalled, fenced, and bounded by the cycle's budget."""
+        budget = self.settings.prompt(run.prompt).budget_usd
+        return JournalledModel(self.model, self.store.journal, run, capacity=self.capacity, budget_usd=budget)
+
+    def evaluator(self, prompt: PromptSettings, model: LanguageModel, secret: bytes) -> Evaluator:
+        """The evaluator of one prompt's gate."""
+        return PromptfooEvaluator(
+            locate(self.settings.node_dir),
+            model,
+            EvaluatorSettings(
+                task_model=self.settings.model.task,
+                judge_model=self.settings.model.judge,
+                match=Match(prompt.gate.match),
+                rubric=prompt.gate.rubric,
+                assertions=prompt.gate.assertions,
+                concurrency=self.settings.model.concurrency,
+                timeout_s=prompt.gate.timeout_s,
+            ),
+            fence_secret=secret,
+            progress=lambda done, total: self.progress("gate", done, total),
+        )
+
+
+@asynccontextmanager
+async def opened(
+    settings: Settings, *, progress: Progress = lambda _stage, _done, _total: None
+) -> AsyncIterator[House]:
+    """Open the house, and close it whatever happens.
+
+    Raises:
+        BadSettings: a key or a model name is missing.
+        Unsupported, BadCredentials, Unreachable: as the probe of the Langfuse server found.
+    """
+    require(settings)
+    settings.state_dir.mkdir(parents=True, exist_ok=True)
+    store = await asyncio.to_thread(Store.open, settings.database_url)
+    access = langfuse_access(settings)
+    server = await probe(access)
+    async with (
+        LangfuseTraceSource(access) as traces,
+        LangfuseCaseSource(access) as cases,
+        LangfuseRegistry(access) as registry,
+        language_model(settings) as model,
+    ):
+        yield House(
+            settings=settings,
+            clock=SystemClock(),
+            store=store,
+            server=server,
+            traces=traces,
+            cases=cases,
+            registry=registry,
+            model=model,
+            capacity=asyncio.Semaphore(settings.model.concurrency),
+            progress=progress,
+        )
+
+
+def require(settings: Settings) -> None:
+    """What has no default and must come from the owner."""
+    if not settings.langfuse.public_key or not settings.langfuse.secret_key.get_secret_value():
+        raise BadSettings("Langfuse keys are missing", "set LANGFUSE_PUBLIC_KEY and LANGFUSE_SECRET_KEY")
+    for role in ("task", "critic", "judge"):
+        if not getattr(settings.model, role):
+            raise BadSettings(f"no {role} model is named", f"set `model.{role}` in tracegrad.yaml")
+
+
+def source_secret(state_dir: Path) -> bytes:
+    """The key under which users and sessions are hashed; made once, readable by its owner only, never sent anywhere."""
+    path = state_dir / "source.key"
+    if not path.exists():
+        state_dir.mkdir(parents=True, exist_ok=True)
+        draft = path.with_suffix(f".{secrets.token_hex(4)}")
+        draft.touch(mode=0o600)
+        draft.write_bytes(secrets.token_bytes(32))
+        try:
+            path.hardlink_to(draft)
+        except FileExistsError:
+            pass  # another process was first; its key counts
+        finally:
+            draft.unlink()
+    return path.read_bytes()
