@@ -23,6 +23,8 @@ Connectors translate vendor exceptions into this tree at the border (`raise ... 
 catches a vendor's type.
 """
 
+from optimizer.types import Usage
+
 
 class TracegradError(Exception):
     """Root of the tree. Never raised itself."""
@@ -88,7 +90,16 @@ class BadAnswer(Permanent):
 
 
 class BadReply(TracegradError):
-    """A model's answer that must not be used; the message says why, in words that fit into a repair request."""
+    """A model's answer that must not be used; the message says why, in words that fit into a repair request.
+
+    Args:
+        why: what is wrong with the reply.
+        usage: what the reply cost all the same; nothing when the call that made it is accounted elsewhere.
+    """
+
+    def __init__(self, why: str, *, usage: Usage | None = None) -> None:
+        super().__init__(why)
+        self.usage = Usage() if usage is None else usage
 
 
 class CutOff(BadReply):

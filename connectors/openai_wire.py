@@ -1,0 +1,216 @@
+"""The bytes of the chat completions protocol: request -> body, answer -> reply, error body -> a few words.
+
+Pure: no connection and no clock. Never lets the words of a server carry message text into an error.
+"""
+
+import json
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from connectors.pricing import Prices
+from optimizer.errors import BadAnswer, CutOff, EmptyReply, Permanent, Refused
+from optimizer.identity import canonical
+from optimizer.ports import ModelReply, ModelRequest
+from optimizer.types import Missing, Usage
+
+SCHEMA_WORDS = "Reply with one JSON object that follows this JSON schema:"
+WORDS_AT_MOST = 200
+ECHO_CHARS = 24
+"""A run of this many characters of the request inside an error message counts as message text."""
+NOT_UNDERSTOOD = ("support", "unrecognized", "unknown", "unexpected", "not permitted", "not allowed", "instead")
+"""Words of a server that does not know a parameter, as opposed to one that finds its value too large."""
+
+CHECK_URL = "check the model's base_url; it usually ends in /v1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dialect:
+    """What one model on one server understands, as far as its refusals have taught us."""
+
+    structured: bool = True
+    temperature: bool = True
+    limit_word: str = "max_tokens"
+
+    def after_refusal(self, words: str, request: ModelRequest, known: "Dialect") -> "Dialect | None":
+        """What to try after a 400 or 422 with these words; None when the request itself is at fault.
+
+        Each trait leaves `known`, the dialect that the call began with, at most once: no refusals can go in a circle.
+        """
+        words = words.lower()
+        limit_refused = self.limit_word in words and any(sign in words for sign in NOT_UNDERSTOOD)
+        if limit_refused and self.limit_word == known.limit_word:
+            other = "max_tokens" if self.limit_word == "max_completion_tokens" else "max_completion_tokens"
+            return replace(self, limit_word=other)
+        if "temperature" in words and self.temperature:
+            return replace(self, temperature=False)
+        if request.reply_schema and self.structured:
+            return replace(self, structured=False)
+        return None
+
+
+def body(request: ModelRequest, dialect: Dialect) -> dict[str, Any]:
+    """The JSON body of one call. Raises Permanent when the recorded tool definitions are not a JSON list."""
+    said: dict[str, Any] = {
+        "model": request.model,
+        "messages": [{"role": m.role, "content": m.content} for m in request.messages],
+        dialect.limit_word: request.max_tokens,
+    }
+    if dialect.temperature:
+        said["temperature"] = request.temperature
+    if request.tools_json:
+        said["tools"] = _tools(request.tools_json)
+    if request.reply_schema and dialect.structured:
+        said["response_format"] = {
+            "type": "json_schema",
+            "json_schema": {
+                "name": request.reply_name or "reply",
+                "strict": True,
+                "schema": json.loads(request.reply_schema),
+            },
+        }
+    elif request.reply_schema:
+        said["messages"] = _with_schema(said["messages"], request)
+    return said
+
+
+def _tools(tools_json: str) -> list[Any]:
+    try:
+        tools = json.loads(tools_json)
+    except ValueError:
+        tools = None
+    if not isinstance(tools, list):
+        raise Permanent("the case's tool definitions are not a JSON list", "leave this case out")
+    return tools
+
+
+def _with_schema(messages: list[dict[str, str]], request: ModelRequest) -> list[dict[str, str]]:
+    schema = json.loads(request.reply_schema)
+    if request.reply_name:
+        schema["title"] = request.reply_name
+    asked = f"{SCHEMA_WORDS}\n{canonical(schema)}"
+    if messages and messages[0]["role"] in ("system", "developer"):
+        first = messages[0]
+        return [{**first, "content": f"{first['content']}\n\n{asked}"}, *messages[1:]]
+    return [{"role": "system", "content": asked}, *messages]
+
+
+class _Part(BaseModel):
+    text: str = ""
+
+
+class _Said(BaseModel):
+    content: str | list[_Part] | None = None
+    refusal: str | None = None
+    tool_calls: list[Any] | None = None
+
+    @property
+    def text(self) -> str:
+        if isinstance(self.content, list):
+            return "".join(part.text for part in self.content)
+        return self.content or ""
+
+
+class _Choice(BaseModel):
+    message: _Said
+    finish_reason: str | None = None
+
+
+class _Cached(BaseModel):
+    cached_tokens: int | None = None
+
+
+class _Tokens(BaseModel):
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    prompt_tokens_details: _Cached | None = None
+
+
+class _Completion(BaseModel):
+    choices: list[_Choice]
+    model: str | None = None
+    usage: _Tokens | None = None
+
+
+def decoded(answer: bytes, server: str) -> dict[str, Any]:
+    """The answer as a JSON object. Raises BadAnswer for HTML, invalid UTF-8 and everything else."""
+    try:
+        value = json.loads(answer)
+    except (ValueError, RecursionError) as error:
+        what = "HTML" if answer.lstrip()[:1] == b"<" else "something that is not JSON"
+        raise BadAnswer(f"{server} answered {what} where a completion was promised", CHECK_URL) from error
+    if not isinstance(value, dict):
+        raise BadAnswer(f"{server} answered JSON that is not an object", CHECK_URL)
+    return value
+
+
+def reply(value: dict[str, Any], request: ModelRequest, prices: Prices, server: str) -> ModelReply:
+    """The usable reply in a decoded answer.
+
+    Raises CutOff, Refused or EmptyReply with the usage that was billed all the same, and BadAnswer.
+    """
+    try:
+        completion = _Completion.model_validate(value)
+    except ValidationError as error:
+        place = ".".join(str(step) for step in error.errors()[0]["loc"])
+        # `from None`: pydantic's message quotes the input, and the input is message text
+        raise BadAnswer(f"{server} answered a completion with a bad field: {place}", CHECK_URL) from None
+    usage = _usage(completion, request, prices)
+    choice = completion.choices[0] if completion.choices else _Choice(message=_Said())
+    if choice.finish_reason == "length":
+        raise CutOff(f"the reply was cut off at {request.max_tokens} tokens", usage=usage)
+    if choice.finish_reason == "content_filter":
+        raise Refused("the server's content filter withheld the reply", usage=usage)
+    if choice.message.refusal:
+        raise Refused("the model declined to answer", usage=usage)
+    # a lone surrogate is legal in JSON and illegal in every place where the text goes next
+    text = choice.message.text.encode("utf-8", "replace").decode("utf-8")
+    if not text.strip():
+        why = "the model called a tool and wrote no text" if choice.message.tool_calls else "the reply holds no text"
+        raise EmptyReply(why, usage=usage)
+    return ModelReply(text=text, model=completion.model or request.model, usage=usage)
+
+
+def _usage(completion: _Completion, request: ModelRequest, prices: Prices) -> Usage:
+    tokens = completion.usage
+    if tokens is None:
+        return Usage(calls=1, cost_usd=Missing.NOT_RECORDED)
+    details = tokens.prompt_tokens_details
+    return Usage(
+        calls=1,
+        input_tokens=tokens.prompt_tokens,
+        output_tokens=tokens.completion_tokens,
+        cost_usd=prices.cost_usd(
+            (request.model, completion.model or request.model),
+            input_tokens=tokens.prompt_tokens,
+            cached=(details and details.cached_tokens) or 0,
+            output_tokens=tokens.completion_tokens,
+        ),
+    )
+
+
+def explanation(answer: object, request: ModelRequest) -> str:
+    """The server's own words in an error body, on one line and shortened; empty when there are none.
+
+    Only the fields that hold messages are read, never the ones in which servers repeat the input, and words that
+    repeat a stretch of the request all the same are left out.
+    """
+    said = _message(answer)
+    words = " ".join(said.split())[:WORDS_AT_MOST]
+    stretches = {words[i : i + ECHO_CHARS] for i in range(len(words) - ECHO_CHARS + 1)}
+    sent = (" ".join(message.content.split()) for message in request.messages)
+    if any(stretch in content for content in sent for stretch in stretches):
+        return "(the server's words repeat the request and are left out)"
+    return words
+
+
+def _message(answer: object) -> str:
+    if isinstance(answer, list):
+        return _message(answer[0]) if answer else ""
+    if isinstance(answer, dict):
+        found = next((answer[key] for key in ("error", "message", "detail", "msg") if answer.get(key)), "")
+        where = answer.get("loc")
+        named = ".".join(str(step) for step in where) if isinstance(where, list) else ""
+        return f"{named}: {_message(found)}" if named else _message(found)
+    return answer if isinstance(answer, str) and not answer.lstrip().startswith("<") else ""
