@@ -89,7 +89,7 @@ def install(prefix: Path, progress: Progress = lambda _: None) -> Runtime:
         progress("downloading promptfoo")
         _npm_install(prefix)
         progress("comparing with the lock")
-        _verify(prefix)
+        verify(prefix)
         _link_commands(prefix)
         (prefix / "stamp").write_text(_stamp())
         return locate(prefix)
@@ -160,8 +160,8 @@ def _npm_install(prefix: Path) -> None:
         raise Unreachable(f"npm could not install promptfoo ({lines[0]})")
 
 
-def _verify(prefix: Path) -> None:
-    """Refuse anything whose integrity is not the committed one."""
+def verify(prefix: Path) -> None:
+    """Compare what npm installed with the committed lock; on a difference remove all of it and raise BadAnswer."""
     committed = _lock()
     installed = json.loads((prefix / "node_modules" / ".package-lock.json").read_text())["packages"]
     strange = [

@@ -13,9 +13,10 @@ from promptfoo_cases import HOSTILE, SECRET, ScriptedModel, a_case, arms, echo
 from connectors.promptfoo.evaluator import PromptfooEvaluator
 from connectors.promptfoo.runtime import Runtime, install
 from connectors.promptfoo.settings import EvaluatorSettings, Match
+from gates.verdict import GateRules, decide
 from optimizer.errors import BadCredentials, BadSettings, Refused, Unreachable
 from optimizer.ports import ModelRequest
-from optimizer.types import Arm, Evidence, Missing, Scored, Unscored, Usage
+from optimizer.types import Arm, Evidence, Missing, Scored, Unscored, Usage, Verdict
 
 PROJECT = Path(__file__).parents[2]
 
@@ -212,3 +213,20 @@ async def test_a_case_id_that_could_be_a_template_is_refused(tmp_path: Path) -> 
         await judge.compare(arms(), [strange])
     with pytest.raises(BadSettings, match="the same id"):
         await judge.compare(arms(), [case, case])
+
+
+@pytest.mark.slow
+async def test_a_better_prompt_passes_the_gate_and_the_same_prompt_does_not(runtime: Runtime) -> None:
+    def script(request: ModelRequest) -> str:
+        question = request.messages[-1].content
+        knows = "30 days" in request.messages[0].content or int(question.split()[-1]) % 3 == 0
+        return "within 30 days" if knows else "ask somebody else"
+
+    cases = [a_case(number, f"return? {number}", reference="30 days") for number in range(24)]
+    judge = evaluator(runtime, ScriptedModel(script), match=Match.CONTAINS)
+    rules = GateRules(min_pairs=20)
+    better = decide(await judge.compare(arms("Be kind.", "Be kind. Returns: 30 days."), cases), rules)
+    same = decide(await judge.compare(arms("Be kind.", "Be kind."), cases), rules)
+    assert (better.verdict, better.baseline_mean, better.candidate_mean) == (Verdict.PASS, pytest.approx(1 / 3), 1.0)
+    assert same.verdict is not Verdict.PASS
+    assert (same.effect, same.e_value) == (0.0, 1.0)

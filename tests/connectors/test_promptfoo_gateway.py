@@ -1,0 +1,135 @@
+"""The loopback gateway over real HTTP: who is admitted, and what is asked how often."""
+
+import asyncio
+
+import httpx
+import pytest
+from promptfoo_cases import ScriptedModel, a_case, arms, echo
+
+from connectors.promptfoo.configuration import configuration
+from connectors.promptfoo.gateway import Gateway
+from connectors.promptfoo.grading import Grader
+from connectors.promptfoo.settings import EvaluatorSettings, Match
+from optimizer.errors import OverBudget
+from optimizer.identity import canonical
+from optimizer.ports import ModelReply, ModelRequest
+from optimizer.types import Arm, Scored, Unscored
+
+SETTINGS = EvaluatorSettings(task_model="sim-task", match=Match.EXACT)
+CASES = [a_case(1, "hi", reference="hi"), a_case(2, "file://x {{y}}", reference="no")]
+ASK = {"arm": "candidate", "case_id": "case-001"}
+
+
+def judge(output: str, case_id: str = "case-001") -> dict[str, object]:
+    return {"output": output, "context": {"prompt": "candidate", "vars": {"case_id": case_id}}}
+
+
+def gateway(model: ScriptedModel) -> Gateway:
+    return Gateway(
+        arms(),
+        CASES,
+        model=model,
+        grader=Grader(model, SETTINGS, fence_secret=b"secret"),
+        settings=SETTINGS,
+        progress=lambda _done, _total: None,
+    )
+
+
+async def test_only_the_run_itself_is_admitted() -> None:
+    model = ScriptedModel(echo)
+    async with gateway(model) as served, httpx.AsyncClient() as client:
+        root = served.url.rsplit("/", 1)[0]
+        assert root.startswith("http://127.0.0.1:")
+        assert (await client.post(f"{root}/guessed/answer", json=ASK)).status_code == 403
+        assert (await client.post(f"{root}/guessed/grade", json=judge("hi"))).status_code == 403
+        assert (await client.get(f"{served.url}/answer")).status_code == 405
+        assert (await client.post(f"{served.url}/answer", content=b"\xff{")).status_code == 400
+        assert (await client.post(f"{served.url}/grade", json={"output": "hi"})).status_code == 400
+        assert (await client.post(f"{served.url}/answer", json={**ASK, "arm": "third"})).status_code == 400
+        assert (await client.post(f"{served.url}/answer", json={**ASK, "case_id": "case-9"})).status_code == 404
+        other = await client.post(f"{served.url}/grade", json=judge("hi", "case-9"))
+        assert other.status_code == 404
+    assert model.requests == []
+
+
+async def test_an_answer_is_made_and_judged_once_however_often_it_is_asked_for() -> None:
+    model = ScriptedModel(echo)
+    async with gateway(model) as served, httpx.AsyncClient() as client:
+        answers = await asyncio.gather(*(client.post(f"{served.url}/answer", json=ASK) for _ in range(5)))
+        grades = await asyncio.gather(*(client.post(f"{served.url}/grade", json=judge("hi")) for _ in range(5)))
+        assert served.answer((Arm.BASELINE, "case-001")) is None
+        made, judged = served.answer((Arm.CANDIDATE, "case-001")), served.grade((Arm.CANDIDATE, "case-001"))
+    assert {answer.text for answer in answers} == {answers[0].text}
+    assert answers[0].json()["tokenUsage"] == {"total": 15, "prompt": 10, "completion": 5}
+    assert [grade.json()["score"] for grade in grades] == [1.0] * 5
+    assert len(model.requests) == 1
+    assert model.requests[0].purpose == "task"
+    assert [(m.role, m.content) for m in model.requests[0].messages] == [("system", "Answer well."), ("user", "hi")]
+    assert made is not None
+    assert made.output == "hi"
+    assert judged is not None
+    assert judged.result == Scored(value=1.0, reason="equals the reference")
+
+
+async def test_a_judgement_of_another_text_than_the_answer_is_none() -> None:
+    async with gateway(ScriptedModel(echo)) as served, httpx.AsyncClient() as client:
+        await client.post(f"{served.url}/answer", json=ASK)
+        assert (await client.post(f"{served.url}/grade", json=judge("something else"))).status_code == 503
+        judged = served.grade((Arm.CANDIDATE, "case-001"))
+    assert judged is not None
+    assert judged.result == Unscored(reason="promptfoo changed the answer before judging it")
+
+
+async def test_an_empty_purse_stops_all_further_calls() -> None:
+    def script(_: ModelRequest) -> str:
+        raise OverBudget("the cycle has spent its budget")
+
+    model = ScriptedModel(script)
+    async with gateway(model) as served, httpx.AsyncClient() as client:
+        for case_id in ("case-001", "case-002"):
+            told = await client.post(f"{served.url}/answer", json={**ASK, "case_id": case_id})
+            assert told.json() == {"error": "no answer"}
+        assert served.broken == "the cycle has spent its budget"
+    assert len(model.requests) == 1
+
+
+class Slow:
+    """A model that never answers, and notes that it was called off."""
+
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+        self.called_off = False
+
+    async def complete(self, _: ModelRequest, /) -> ModelReply:
+        self.asked.set()
+        try:
+            return await asyncio.Future()
+        except asyncio.CancelledError:
+            self.called_off = True
+            raise
+
+
+async def test_calls_in_flight_end_with_the_gateway() -> None:
+    model = Slow()
+    served = Gateway(
+        arms(),
+        CASES,
+        model=model,
+        grader=Grader(model, SETTINGS, fence_secret=b"secret"),
+        settings=SETTINGS,
+        progress=lambda _done, _total: None,
+    )
+    async with httpx.AsyncClient() as client:
+        async with served:
+            asking = asyncio.ensure_future(client.post(f"{served.url}/answer", json=ASK))
+            await model.asked.wait()
+        with pytest.raises(httpx.HTTPError):
+            await asking
+    assert model.called_off
+
+
+def test_the_configuration_holds_ids_and_nothing_that_anybody_wrote() -> None:
+    told = canonical(configuration("http://127.0.0.1:1/token", CASES, SETTINGS))
+    assert "case-002" in told
+    for text in ("file://", "{{y}}", "Answer", '"no"'):
+        assert text not in told
