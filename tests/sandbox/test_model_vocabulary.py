@@ -3,7 +3,8 @@
 import pytest
 
 from sandbox.model.ideas import Idea, contradicts, mentions, speaks_of, states
-from sandbox.model.vocabulary import BEYOND_PROMPTS, BEYOND_SIGNS, DELIVERY_DATES, REFUND_WINDOW, VOCABULARY
+from sandbox.model.shop_ideas import DELIVERY_DATES, REFUND_WINDOW
+from sandbox.model.vocabulary import BEYOND_PROMPTS, BEYOND_SIGNS, VOCABULARY
 
 IDEAS = pytest.mark.parametrize("idea", VOCABULARY, ids=lambda idea: idea.key)
 
