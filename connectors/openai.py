@@ -38,8 +38,6 @@ from optimizer.errors import (
 from optimizer.identity import digest
 from optimizer.ports import ModelReply, ModelRequest
 
-__all__ = ["CallRules", "OpenAIModel"]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallRules:
