@@ -1,7 +1,7 @@
 """A cycle: one scheduled pass over one prompt, as strictly sequential stages.
 
-The plan is a list of stage names that travels with the cycle, so new code finishes old cycles by their own plan. A stage
-gets the state that the stage before it returned: ids and small numbers, never text.
+The plan is a list of stage names that travels with the cycle, so new code finishes old cycles by their own plan. A
+stage gets the state that the stage before it returned: ids and small numbers, never text.
 """
 
 from collections.abc import Awaitable, Callable, Mapping

@@ -68,12 +68,10 @@ async def gate_cases(
         try:
             curated += [case async for case in source.cases(dataset)]
         except NotFound as error:
-            raise NotFound(
-                error.what, f"create it in Langfuse or take it out of `gate.datasets` of {prompt.name}"
-            ) from error
+            fix = f"create it in Langfuse or take it out of `gate.datasets` of {prompt.name}"
+            raise NotFound(error.what, fix) from error
     replayed = (await replayed_cases(registry, recorded))[: prompt.gate.replayed * 2]
-    chosen = choose(curated, replayed, gradient_sources=gradient_sources, limit=prompt.gate.max_pairs)
-    return chosen
+    return choose(curated, replayed, gradient_sources=gradient_sources, limit=prompt.gate.max_pairs)
 
 
 async def replayed_cases(registry: PromptRegistry, recorded: Sequence[Generation]) -> list[Case]:

@@ -34,7 +34,7 @@ async def publish(house: House, run: Run, state: dict[str, Json]) -> dict[str, J
     assert isinstance(newest, int)
     base = Head(production=candidate.parent, newest=newest)
 
-    async def send(key: str) -> Json:
+    async def send(_key: str) -> Json:
         outcome = await house.registry.publish(
             prompt.name, candidate.body, base=base, run_id=run.cycle_id, note=note_of(candidate, report)
         )
@@ -89,7 +89,7 @@ async def promote(
     label = prompt.publish_label
     expect = candidate.parent.version if label == prompt.label else await labelled(house, prompt.name, label)
 
-    async def send(key: str) -> Json:
+    async def send(_key: str) -> Json:
         return await house.registry.move_label(prompt.name, label, to=version, expect=expect)
 
     moved = await house.store.effects.once(run, f"label/{label}", send)

@@ -29,6 +29,10 @@ Progress = Callable[[str, int, int], None]
 """Called with (stage, done, total) while a stage works; a total of 0 means that nobody knows yet."""
 
 
+def silent(_stage: str, _done: int, _total: int) -> None:
+    """Progress that nobody watches."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class House:
     """Everything that a cycle touches."""
@@ -69,9 +73,7 @@ class House:
 
 
 @asynccontextmanager
-async def opened(
-    settings: Settings, *, progress: Progress = lambda _stage, _done, _total: None
-) -> AsyncIterator[House]:
+async def opened(settings: Settings, *, progress: Progress = silent) -> AsyncIterator[House]:
     """Open the house, and close it whatever happens.
 
     Raises:

@@ -5,6 +5,7 @@ document and nothing else. There is no colour and no moving bar when the output 
 """
 
 import json
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,8 +15,16 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+UNSEEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
+"""Characters that steer a terminal or hide: production text may hold them on purpose."""
+
 Advance = Callable[[int, int], None]
 """Called with (done, total); a total of 0 means that nobody knows yet."""
+
+
+def visible(text: str) -> str:
+    """The text with control and invisible characters spelled out, so that they can do nothing to a terminal."""
+    return UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +46,7 @@ class Terminal:
     def say(self, text: str = "", style: str = "") -> None:
         """A line for a person; silent when a script is listening."""
         if not self.as_json:
-            self.out.print(text, style=style or None)
+            self.out.print(visible(text), style=style or None)
 
     def give(self, document: Any) -> None:
         """The result for a script; silent otherwise."""

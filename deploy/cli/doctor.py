@@ -1,0 +1,63 @@
+"""`tracegrad doctor`: every check, one line each."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from deploy import doctor
+from deploy.cli.console import Terminal
+from deploy.cli.main import DONE, OUTSIDE, Options
+from deploy.doctor import Check, Health
+from deploy.settings import Settings, load
+from deploy.wiring import House, opened
+from optimizer.errors import TracegradError
+
+MARK = {Health.OK: ("ok     ", "green"), Health.WARNING: ("warning", "yellow"), Health.FAILED: ("failed ", "red")}
+
+
+def command(options: Options) -> int:
+    """Print every finding as it is made; not zero when one of them failed."""
+    settings, terminal = load(options.config), Terminal(as_json=options.as_json)
+    found = asyncio.run(examine(settings, terminal))
+    terminal.give([{"check": c.name, "health": c.health, "said": c.said} for c in found])
+    return OUTSIDE if any(check.health is Health.FAILED for check in found) else DONE
+
+
+async def examine(settings: Settings, terminal: Terminal) -> list[Check]:
+    """All checks, said as they come."""
+    found = []
+    async for check in checks(settings):
+        found.append(check)
+        mark, style = MARK[check.health]
+        terminal.say(f"{mark}  {check.name}: {check.said}", style=style)
+    return found
+
+
+async def checks(settings: Settings) -> AsyncIterator[Check]:
+    """From the inside out; what cannot be reached ends its branch and not the others."""
+    yield doctor.check_promptfoo(settings)
+    try:
+        async with opened(settings) as house:
+            for check in doctor.check_server(house.server):
+                yield check
+            async for check in of_house(house):
+                yield check
+    except TracegradError as error:
+        yield doctor.failed("set-up", str(error))
+
+
+async def of_house(house: House) -> AsyncIterator[Check]:
+    """Traffic, prompts, models."""
+    yield await doctor.check_links(house.traces, doctor.sample_window(house.clock))
+    if not house.settings.prompts:
+        yield doctor.failed("prompts", "no prompt is registered; add one under `prompts` in tracegrad.yaml.")
+    for prompt in house.settings.prompts:
+        try:
+            window = doctor.sample_window(house.clock, prompt)
+            async for check in doctor.check_prompt(prompt, house.registry, house.traces, window):
+                yield check
+        except TracegradError as error:
+            yield doctor.failed(f"prompt {prompt.name}", str(error))
+    models = house.settings.model
+    for model_id in sorted({models.task, models.critic, models.judge}):
+        roles = ", ".join(role for role in ("task", "critic", "judge") if getattr(models, role) == model_id)
+        yield await doctor.check_model(house.model, roles, model_id)

@@ -1,0 +1,59 @@
+"""`tracegrad show`: one cycle, with the reason for every changed line and the way back to its traces."""
+
+from typing import Any
+
+from deploy import overview
+from deploy.cli.console import Terminal
+from deploy.cli.main import Options
+from deploy.settings import load
+from deploy.store.facade import Store
+
+COLOUR = {"pass": "green", "done": "green", "fail": "red", "failed": "red", "undecided": "yellow", "skipped": "yellow"}
+
+
+def command(options: Options, cycle_id: str) -> None:
+    """Show a cycle from the store; nothing outside is asked."""
+    settings, terminal = load(options.config), Terminal(as_json=options.as_json)
+    shown = overview.cycle(Store.open(settings.database_url), cycle_id)
+    terminal.give(shown)
+    render(shown, terminal)
+
+
+def render(shown: dict[str, Any], terminal: Terminal) -> None:
+    """A cycle as a person reads it."""
+    terminal.say()
+    terminal.say(f"{shown['id']}: {shown['state']}", style=f"bold {COLOUR.get(shown['state'], '')}")
+    if shown["reason"]:
+        terminal.say(f"  {shown['reason']}")
+    terminal.say(f"  {shown['calls']} model calls, {shown['cost']}", style="dim")
+    if shown["changes"]:
+        terminal.say()
+        terminal.say(f"Changes to version {shown['base_version']}", style="bold")
+        for change in shown["changes"]:
+            render_change(change, terminal)
+    if shown["report"]:
+        render_report(shown["report"], terminal)
+    terminal.say()
+
+
+def render_change(change: dict[str, Any], terminal: Terminal) -> None:
+    """One line, why it changed, and who said so."""
+    if change["op"] != "add":
+        terminal.say(f"  - {change['old']}", style="red")
+    if change["op"] != "remove":
+        terminal.say(f"  + {change['new']}", style="green")
+    terminal.say(f"      why: {change['reason']}")
+    terminal.say(f"      because of {change['complaints']} complaints from {change['sources']} sources, such as:")
+    for trace in change["traces"]:
+        terminal.say(f'        "{trace["complaint"]}"', style="dim")
+        terminal.say(f"          {trace['url'] or 'trace ' + trace['id']}", style="dim")
+
+
+def render_report(report: dict[str, Any], terminal: Terminal) -> None:
+    """The gate's verdict and reasons."""
+    terminal.say()
+    terminal.say(f"Gate: {report['verdict']}", style=f"bold {COLOUR[report['verdict']]}")
+    for reason in report["reasons"]:
+        terminal.say(f"  {reason}")
+    usage = report["usage"]
+    terminal.say(f"  {usage['calls']} calls by {report['evaluator']} on {report['model']}", style="dim")

@@ -1,0 +1,86 @@
+"""The daemon: one process with a clock, a worker and a web application, from start to an orderly stop.
+
+The clock only enqueues; the worker runs cycles; the web application only reads. SIGTERM parks the running cycles at
+their next stage boundary: they stay pending, and whoever starts next resumes them.
+"""
+
+import asyncio
+import logging
+import signal
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import uvicorn
+from starlette.applications import Starlette
+
+from deploy.clock import CycleClock
+from deploy.cycle import PLAN, stages
+from deploy.metrics import metrics_of
+from deploy.settings import Settings
+from deploy.web.app import create_app
+from deploy.wiring import House, opened
+from deploy.workflows import Worker
+from optimizer.errors import BadSettings
+
+GRACE_S = 20.0
+"""How long running stages may take to end after SIGTERM."""
+
+log = logging.getLogger("tracegrad")
+
+
+async def run(settings: Settings) -> None:
+    """Run until SIGTERM or SIGINT."""
+    if not settings.prompts:
+        raise BadSettings("no prompt is registered", "add one under `prompts` in tracegrad.yaml")
+    stop = asyncio.Event()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(name, stop.set)
+    async with opened(settings) as house:
+        worker = Worker(house.store, settings.database_url, stages=stages(house), plan=PLAN, clock=house.clock)
+        schedules = {prompt.name: prompt.schedule for prompt in settings.prompts}
+        clock = CycleClock(schedules, worker.enqueue, clock=house.clock)
+        await worker.start()
+        await clock.start(catch_up=True)
+        try:
+            async with listening(web_of(house, worker, clock), settings) as address:
+                log.info("ready", extra={"action": "ready", "address": address, "prompts": len(schedules)})
+                await stop.wait()
+        finally:
+            log.info("stopping", extra={"action": "stop"})
+            clock.stop()
+            await worker.stop(GRACE_S)
+
+
+def web_of(house: House, worker: Worker, clock: CycleClock) -> Starlette:
+    """The web application over the house's store."""
+    return create_app(
+        house.store,
+        house.settings,
+        house.clock,
+        vitals=lambda: {"clock": clock.running, "worker": worker.running},
+        metrics=metrics_of(house.store, house.settings, house.clock),
+        trace_url=house.server.trace_url,
+    )
+
+
+@asynccontextmanager
+async def listening(app: Starlette, settings: Settings) -> AsyncIterator[str]:
+    """Serve the application on the settings' address, in this loop; yields where it listens."""
+    try:
+        listener = socket.create_server((settings.web.host, settings.web.port))
+    except OSError as error:
+        raise BadSettings(
+            f"the status page cannot listen on {settings.web.host}:{settings.web.port} ({error.strerror})",
+            "set another `web.port`, or stop whoever uses it",
+        ) from error
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, lifespan="off"))
+    # `_serve` is `serve` without signal handlers: this process has its own
+    serving = asyncio.create_task(server._serve([listener]))
+    try:
+        host, port = listener.getsockname()[:2]
+        yield f"http://{host}:{port}"
+    finally:
+        server.should_exit = True
+        await serving
+        listener.close()
