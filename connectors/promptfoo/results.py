@@ -41,7 +41,7 @@ class _Test(_Part):
 class Row(_Part):
     """One arm on one case. `score` is the weighted mean of all assertions."""
 
-    prompt: int = Field(alias="promptIdx")
+    prompt: int = Field(alias="promptIdx", ge=0)
     score: float
     failure: int = Field(alias="failureReason")
     grading: _Grading | None = Field(default=None, alias="gradingResult")

@@ -1,10 +1,13 @@
 """The real promptfoo, from our evaluator's call to its evidence."""
 
+import asyncio
+import json
 import os
 import signal
 import stat
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -19,6 +22,7 @@ from optimizer.ports import ModelRequest
 from optimizer.types import Arm, Evidence, Missing, Scored, Unscored, Usage, Verdict
 
 PROJECT = Path(__file__).parents[2]
+CASES = [a_case(1, "hi", reference="hi")]
 
 
 @pytest.fixture(scope="module")
@@ -157,24 +161,61 @@ def is_alive(pid: int) -> bool:
     return not (status.exists() and status.read_text().rsplit(")", 1)[1].split()[0] == "Z")
 
 
-async def test_a_run_that_hangs_is_ended_with_everything_it_started(tmp_path: Path) -> None:
-    note = tmp_path / "pids"
-    hang = (
+def hanging(tmp_path: Path) -> tuple[Runtime, Path]:
+    """A promptfoo that starts a child and never ends, and the file where it names both processes."""
+    pids = tmp_path / "pids"
+    script = (
         "import os, subprocess, sys, time\n"
         "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])\n"
-        f"open({str(note)!r}, 'w').write(f'{{os.getpid()}} {{child.pid}}')\n"
+        f"open({str(tmp_path / 'partial')!r}, 'w').write(f'{{os.getpid()}} {{child.pid}}')\n"
+        f"os.rename({str(tmp_path / 'partial')!r}, {str(pids)!r})\n"
         "time.sleep(600)"
     )
-    judge = evaluator(a_runtime(tmp_path, hang), ScriptedModel(echo), timeout_s=4.0)
-    evidence = await judge.compare(arms(), [a_case(1, "hi", reference="hi")])
+    return a_runtime(tmp_path, script), pids
+
+
+def wait_for(path: Path) -> None:
+    for _ in range(600):
+        if path.exists():
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"{path.name} never came")
+
+
+def ended(pids: Path) -> bool:
+    """Whether all processes are gone; those that are not are ended now, for the sake of the machine."""
+    alive = [pid for pid in map(int, pids.read_text().split()) if is_alive(pid)]
+    for pid in alive:
+        os.kill(pid, signal.SIGKILL)
+    return not alive
+
+
+async def test_a_run_that_hangs_is_ended_with_everything_it_started(tmp_path: Path) -> None:
+    runtime, pids = hanging(tmp_path)
+    evidence = await evaluator(runtime, ScriptedModel(echo), timeout_s=4.0).compare(arms(), CASES)
     assert not evidence.complete
     assert evidence.note == "promptfoo did not finish in time and was ended"
     assert isinstance(evidence.pairs[0].candidate.result, Unscored)
-    pids = [int(pid) for pid in note.read_text().split()]
-    alive = [pid for pid in pids if is_alive(pid)]
-    for pid in alive:
-        os.kill(pid, signal.SIGKILL)
-    assert alive == []
+    assert ended(pids)
+
+
+async def test_a_run_that_is_called_off_leaves_nothing_behind(tmp_path: Path, workspace: Path) -> None:
+    runtime, pids = hanging(tmp_path)
+    running = asyncio.ensure_future(evaluator(runtime, ScriptedModel(echo)).compare(arms(), CASES))
+    await asyncio.to_thread(wait_for, pids)
+    assert any(name.startswith("tracegrad-") for name in os.listdir(workspace))
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert ended(pids)
+    assert not any(name.startswith("tracegrad-") for name in os.listdir(workspace))
+
+
+async def test_a_run_that_leaves_cases_out_is_incomplete(tmp_path: Path) -> None:
+    results = {"results": {"version": 3, "prompts": [{"label": "baseline"}, {"label": "candidate"}], "results": []}}
+    lazy = f"import sys\nopen(sys.argv[sys.argv.index('-o') + 1], 'w').write({json.dumps(results)!r})"
+    evidence = await evaluator(a_runtime(tmp_path, lazy), ScriptedModel(echo)).compare(arms(), CASES)
+    assert (evidence.complete, evidence.note) == (False, "promptfoo left out 2 of 2 answers")
 
 
 async def test_the_child_sees_nothing_of_our_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -184,7 +225,7 @@ async def test_the_child_sees_nothing_of_our_environment(tmp_path: Path, monkeyp
     judge = evaluator(
         a_runtime(tmp_path, f"import os\nopen({str(seen)!r}, 'w').write(repr(dict(os.environ)))"), ScriptedModel(echo)
     )
-    evidence = await judge.compare(arms(), [a_case(1, "hi", reference="hi")])
+    evidence = await judge.compare(arms(), CASES)
     assert evidence.note.startswith("promptfoo wrote no results")
     environment = seen.read_text()
     assert "PROMPTFOO_DISABLE_TELEMETRY" in environment
@@ -194,14 +235,14 @@ async def test_the_child_sees_nothing_of_our_environment(tmp_path: Path, monkeyp
 
 async def test_a_run_that_fails_is_incomplete(tmp_path: Path) -> None:
     judge = evaluator(a_runtime(tmp_path, "raise SystemExit(3)"), ScriptedModel(echo))
-    evidence = await judge.compare(arms(), [a_case(1, "hi", reference="hi")])
+    evidence = await judge.compare(arms(), CASES)
     assert (evidence.complete, evidence.note) == (False, "promptfoo failed with exit code 3")
 
 
 async def test_without_promptfoo_the_wrapper_cannot_download_one(tmp_path: Path) -> None:
     runtime = a_runtime(tmp_path, "")
     (runtime.bin_dir / "promptfoo").unlink()
-    evidence = await evaluator(runtime, ScriptedModel(echo)).compare(arms(), [a_case(1, "hi", reference="hi")])
+    evidence = await evaluator(runtime, ScriptedModel(echo)).compare(arms(), CASES)
     assert (evidence.complete, evidence.note) == (False, "promptfoo failed with exit code 1")
 
 
