@@ -222,15 +222,13 @@ def _rows(text: str) -> tuple[_Row, ...]:
 def _joined(base: Sequence[_Row], rows: Sequence[_Row]) -> tuple[_Row, ...]:
     """Rows with sound endings: a newline between any two, and at the end what the base had there."""
     newline = next((row.ending for row in base if row.ending), "\n")
-    last = base[-1].ending if base else ""
-    return tuple(
-        _Row(
-            text=row.text,
-            ending=(row.ending or newline) if n < len(rows) else (last and (row.ending or newline)),
-            edit=row.edit,
-        )
-        for n, row in enumerate(rows, start=1)
-    )
+    open_ended = not base or not base[-1].ending
+
+    def ending(number: int, row: _Row) -> str:
+        # an empty line exists by its ending alone, so it keeps one even at an open end
+        return "" if open_ended and number == len(rows) and row.text else row.ending or newline
+
+    return tuple(_Row(text=row.text, ending=ending(n, row), edit=row.edit) for n, row in enumerate(rows, start=1))
 
 
 def render(changes: Sequence[Change], *, context: int = 3) -> str:

@@ -361,7 +361,7 @@ def is_never_wrong(body: Body, given_case: CaseInput, recorded: str) -> None:
         assert found == as_sent(body, given_case)
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=500, deadline=None)
 @given(bodies, case_values, slot_values, st.lists(messages, max_size=3).map(tuple))
 def test_a_rebuilt_case_is_the_original(
     body: Body,
@@ -375,7 +375,7 @@ def test_a_rebuilt_case_is_the_original(
     is_never_wrong(body, given_case, chat(*fill(body, given_case)))
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(texts | st.just("{{x}}"), case_values, st.sampled_from(["plain", "json", "user"]))
 def test_a_rebuilt_text_is_the_original_in_every_form(template: str, values: dict[str, str], form: str) -> None:
     given_case = CaseInput(variables=tuple(sorted(values.items())))
@@ -391,7 +391,7 @@ def test_a_variable_that_was_not_given_is_never_invented(template: str, values: 
     is_never_wrong(template, given_case, chat(*fill(template, given_case)))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     texts,
     st.recursive(st.none() | st.booleans() | texts, lambda inner: st.lists(inner) | st.dictionaries(texts, inner)),

@@ -94,7 +94,8 @@ def test_a_chat_prompt_is_filled_as_the_sdk_fills_it(
     body, sdk = tuple(parts), sdk_chat(tuple(parts))
     slots: dict[str, tuple[Message, ...]] = {"h": tuple(slot), "g": ()}
     as_dicts = {name: [{"role": m.role, "content": m.content} for m in found] for name, found in slots.items()}
-    compiled = [(m["role"], m["content"]) for m in sdk.compile(**data, **as_dicts)]
+    sent: Any = sdk.compile(**data, **as_dicts)
+    compiled = [(m["role"], m["content"]) for m in sent]
     assert [(m.role, m.content) for m in fill(body, inputs(data, slots))] == compiled
     assert list(variable_uses(body)) == sdk.variables
 
