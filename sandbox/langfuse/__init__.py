@@ -1,0 +1,1 @@
+"""A Langfuse-compatible server on SQLite, for the demo, the tests and the benchmarks. It never leaves this machine."""
