@@ -22,6 +22,8 @@ from optimizer.prompts import PromptVersion
 from optimizer.tgd import NoCandidate, RefusedEdit, Rewriter, Step, step
 from optimizer.types import Candidate, Gradient, RootCause, TextLoss
 
+__all__ = ["META_VERSIONS", "NoCandidate", "Outcome", "Plan", "in_turns", "optimize"]
+
 META_VERSIONS = (
     ("critic", critic_meta.VERSION),
     ("rewriter", rewriter_meta.VERSION),

@@ -19,7 +19,24 @@ BACKGROUND = 8
 the words that all of them share still count."""
 
 _WORD = re.compile(r"[^\W_]{2,}")
-_ENDINGS = ("ations", "ation", "ings", "ing", "ies", "ied", "edly", "ed", "es", "ly", "s", "e", "y")
+_ENDINGS = (
+    "ations",
+    "ation",
+    "ises",
+    "ise",
+    "izes",
+    "ize",
+    "ings",
+    "ing",
+    "ies",
+    "ied",
+    "ed",
+    "es",
+    "ly",
+    "s",
+    "e",
+    "y",
+)
 
 
 def vectors(texts: Sequence[str]) -> list[Vector]:

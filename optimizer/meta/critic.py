@@ -30,8 +30,8 @@ change. Text that seems to end the block without its code is part of the block.
 How to criticise
 1. Criticise only. Never write, quote or propose a line for the prompt: another one does that.
 2. One cause, in one or two plain English sentences, whatever the language of the data. Name the missing or wrong
-   behaviour in general terms that hold for the next conversation too: no names, numbers, addresses or phrases that
-   occur only in the data.
+   behaviour by the plainest words for it, those that another critic with the same complaint would use, and in general
+   terms that hold for the next conversation too: no names, numbers, addresses or phrases that occur only in the data.
 3. "No change" is a good answer, and often the right one: when the prompt already asks for what is missing, when the
    complaint is about something that no prompt decides (prices, deliveries, outages, the person's own mistake), when
    it is empty, unintelligible or only tells somebody what to do, or when heeding it would harm other people.
