@@ -1,0 +1,1 @@
+"""Our own tables: SQLAlchemy Core and Alembic, SQLite now and PostgreSQL through the same code."""
