@@ -1,0 +1,57 @@
+"""Effects on the outside world, each done once: the record of what was sent and what came back."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import sqlalchemy as sa
+
+from deploy.store.database import Records, insert_new, waiting_out
+from deploy.store.fence import Run, hold
+from deploy.store.schema import effect
+from optimizer.identity import Json
+from optimizer.ports import Clock
+
+
+class Effects(Records):
+    """Effects by cycle and key.
+
+    A crash between sending and recording cannot be told from one before sending, so the other side must recognise a
+    repetition: `send` is given a key that never changes, and must find what it made before.
+    """
+
+    def __init__(self, engine: sa.Engine, clock: Clock) -> None:
+        super().__init__(engine)
+        self._clock = clock
+
+    async def once(self, run: Run, key: str, send: Callable[[str], Awaitable[Json]]) -> Json:
+        """The result of an effect: recorded before, or sent now.
+
+        Args:
+            send: does it; is given the idempotency key `cycle_id/key`, and returns what is to be remembered.
+
+        Raises:
+            LeaseLost: the run may no longer act; nothing was sent.
+        """
+        known = await asyncio.to_thread(self._permit, run, key)
+        if known:
+            return known[0]
+        result = await send(f"{run.cycle_id}/{key}")
+        return await asyncio.to_thread(self._record, run, key, result)
+
+    @waiting_out
+    def _permit(self, run: Run, key: str) -> tuple[Json, ...]:
+        with self._write() as connection:
+            hold(connection, run)
+            return _recorded(connection, run, key)
+
+    @waiting_out
+    def _record(self, run: Run, key: str, result: Json) -> Json:
+        row = {"cycle_id": run.cycle_id, "key": key, "result": result, "at": self._clock.now()}
+        with self._write() as connection:
+            insert_new(connection, effect, [row])
+            return _recorded(connection, run, key)[0]
+
+
+def _recorded(connection: sa.Connection, run: Run, key: str) -> tuple[Json, ...]:
+    found = sa.select(effect.c.result).where(effect.c.cycle_id == run.cycle_id, effect.c.key == key)
+    return tuple(connection.execute(found).scalars())

@@ -1,0 +1,44 @@
+"""Everything that is stored, one attribute per noun. Methods block: call them with `asyncio.to_thread` from a loop."""
+
+import sqlalchemy as sa
+
+from deploy.store.cycles import Cycles
+from deploy.store.database import migrate, open_database
+from deploy.store.effects import Effects
+from deploy.store.journal import Journal
+from deploy.store.limits import Limits
+from deploy.store.lineage import Lineage
+from deploy.store.polls import Polls
+from deploy.store.releases import Releases
+from deploy.store.reports import Reports
+from deploy.store.texts import Texts
+from deploy.store.traces import Traces
+from optimizer.ports import Clock
+
+
+class Store:
+    """The tables, over one engine that is migrated already."""
+
+    def __init__(self, engine: sa.Engine, clock: Clock) -> None:
+        self.engine = engine
+        self.texts = Texts(engine)
+        self.traces = Traces(engine)
+        self.polls = Polls(engine)
+        self.limits = Limits(engine)
+        self.cycles = Cycles(engine)
+        self.lineage = Lineage(engine)
+        self.reports = Reports(engine)
+        self.releases = Releases(engine)
+        self.journal = Journal(engine, clock)
+        self.effects = Effects(engine, clock)
+
+    @classmethod
+    def open(cls, url: str, clock: Clock) -> "Store":
+        """Open and migrate a database."""
+        engine = open_database(url)
+        migrate(engine)
+        return cls(engine, clock)
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self.engine.dispose()
