@@ -12,7 +12,21 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sandbox.faults import Faults
-from sandbox.langfuse import admin, observation_rows, observations, otlp, prompts, score_rows, scores
+from sandbox.langfuse import (
+    admin,
+    comments,
+    datasets,
+    experiments,
+    media,
+    metrics,
+    observation_rows,
+    observations,
+    otlp,
+    prompts,
+    score_configs,
+    score_rows,
+    scores,
+)
 from sandbox.langfuse.database import Database
 from sandbox.langfuse.endpoint import PROJECT_ID, Call, Server, endpoint
 
@@ -91,6 +105,12 @@ def create_app(
             *scores.ROUTES,
             *observations.ROUTES,
             *otlp.ROUTES,
+            *metrics.ROUTES,
+            *datasets.ROUTES,
+            *experiments.ROUTES,
+            *score_configs.ROUTES,
+            *comments.ROUTES,
+            *media.ROUTES,
             *admin.ROUTES,
         ],
         middleware=[Middleware(RawPath)],

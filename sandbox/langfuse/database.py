@@ -68,6 +68,7 @@ CREATE INDEX IF NOT EXISTS comments_by_object ON comments (object_type, object_i
 """
 
 Row = sqlite3.Row
+Values = Sequence[Any] | Mapping[str, Any]
 Settle = Callable[["Database", Mapping[str, Any], int], None]
 
 
@@ -86,20 +87,20 @@ class Database:
         """Give the file back."""
         self._connection.close()
 
-    def rows(self, statement: str, values: Sequence[Any] = ()) -> list[Row]:
+    def rows(self, statement: str, values: Values = ()) -> list[Row]:
         """All rows of a query."""
         return self._connection.execute(statement, values).fetchall()
 
-    def row(self, statement: str, values: Sequence[Any] = ()) -> Row | None:
+    def row(self, statement: str, values: Values = ()) -> Row | None:
         """The first row of a query."""
         found: Row | None = self._connection.execute(statement, values).fetchone()
         return found
 
-    def count(self, statement: str, values: Sequence[Any] = ()) -> int:
+    def count(self, statement: str, values: Values = ()) -> int:
         """The one number a query answers."""
         return int(self._connection.execute(statement, values).fetchone()[0])
 
-    def run(self, statement: str, values: Sequence[Any] = ()) -> int:
+    def run(self, statement: str, values: Values = ()) -> int:
         """Execute a change and say how many rows it touched."""
         return self._connection.execute(statement, values).rowcount
 
