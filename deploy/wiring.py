@@ -13,12 +13,15 @@ from pathlib import Path
 from connectors.langfuse.datasets import LangfuseCaseSource
 from connectors.langfuse.registry import LangfuseRegistry
 from connectors.langfuse.server import Server, probe
+from connectors.langfuse.settings import LangfuseAccess
 from connectors.langfuse.traces import LangfuseTraceSource
+from connectors.openai import CallRules, OpenAIModel
+from connectors.pricing import Prices
 from connectors.promptfoo.evaluator import PromptfooEvaluator
 from connectors.promptfoo.runtime import locate
 from connectors.promptfoo.settings import EvaluatorSettings, Match
 from deploy.clock import SystemClock
-from deploy.settings import PromptSettings, Settings
+from deploy.settings import OWN_ENVIRONMENT, PromptSettings, Settings
 from deploy.store.facade import Store
 from deploy.store.fence import Run
 from deploy.store.journalled import JournalledModel
@@ -82,7 +85,8 @@ async def opened(settings: Settings, *, progress: Progress = silent) -> AsyncIte
     """
     require(settings)
     settings.state_dir.mkdir(parents=True, exist_ok=True)
-    store = await asyncio.to_thread(Store.open, settings.database_url)
+    clock = SystemClock()
+    store = await asyncio.to_thread(Store.open, settings.database_url, clock)
     access = langfuse_access(settings)
     server = await probe(access)
     async with (
@@ -93,7 +97,7 @@ async def opened(settings: Settings, *, progress: Progress = silent) -> AsyncIte
     ):
         yield House(
             settings=settings,
-            clock=SystemClock(),
+            clock=clock,
             store=store,
             server=server,
             traces=traces,
@@ -129,3 +133,30 @@ def source_secret(state_dir: Path) -> bytes:
         finally:
             draft.unlink()
     return path.read_bytes()
+
+
+def langfuse_access(settings: Settings) -> LangfuseAccess:
+    """The Langfuse project, from the owner's settings."""
+    langfuse = settings.langfuse
+    return LangfuseAccess(
+        base_url=langfuse.host,
+        public_key=langfuse.public_key,
+        secret_key=langfuse.secret_key.get_secret_value(),
+        source_secret=source_secret(settings.state_dir),
+        environments=langfuse.environments,
+        own_environment=OWN_ENVIRONMENT,
+        requests_per_minute=langfuse.requests_per_minute,
+        timeout_s=langfuse.timeout_s,
+    )
+
+
+def language_model(settings: Settings) -> OpenAIModel:
+    """The model's client, from the owner's settings."""
+    model = settings.model
+    prices = {name: (price.input_usd_per_mtok, price.output_usd_per_mtok) for name, price in model.prices.items()}
+    return OpenAIModel(
+        model.base_url,
+        model.api_key.get_secret_value(),
+        prices=Prices(model.base_url, prices),
+        rules=CallRules(concurrency=model.concurrency, timeout_s=model.timeout_s),
+    )

@@ -20,6 +20,7 @@ from deploy.cli.console import Terminal
 from deploy.cli.main import COULD_NOT_RUN, DONE, Options
 from deploy.cli.once import Stages, run_once, watching
 from deploy.cli.show import COLOUR, render
+from deploy.clock import SystemClock
 from deploy.collecting import recent_inputs
 from deploy.gating import gate_cases, prove
 from deploy.settings import Settings, load
@@ -103,7 +104,7 @@ def watch(demo: Demo, world: dict[str, str]) -> int:
     say()
     say(f"One cycle on the prompt '{PROMPT}', as the daemon runs it:", style="bold")
     cycle_id = asyncio.run(run_once(demo.settings, PROMPT, demo.terminal))
-    store = Store.open(demo.settings.database_url)
+    store = Store.open(demo.settings.database_url, SystemClock())
     shown = overview.cycle(store, cycle_id)
     render(shown, demo.terminal)
     refused: list[dict[str, Any]] = []

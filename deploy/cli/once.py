@@ -8,6 +8,7 @@ from deploy import overview
 from deploy.cli.console import Advance, Terminal
 from deploy.cli.main import COULD_NOT_RUN, DONE, REFUSED, UNDECIDED, Options
 from deploy.cli.show import render
+from deploy.clock import SystemClock
 from deploy.cycle import DRY_PLAN, PLAN, stages
 from deploy.lifecycle import CycleState
 from deploy.settings import Settings, load
@@ -28,7 +29,7 @@ def command(options: Options, prompt: str, *, dry_run: bool) -> int:
     settings, terminal = load(options.config), Terminal(as_json=options.as_json)
     settings.prompt(prompt)
     cycle_id = asyncio.run(run_once(settings, prompt, terminal, dry_run=dry_run))
-    store = Store.open(settings.database_url)
+    store = Store.open(settings.database_url, SystemClock())
     shown = overview.cycle(store, cycle_id)
     terminal.give(shown)
     render(shown, terminal)

@@ -1,13 +1,16 @@
 """`tracegrad sandbox`: the simulated Langfuse and the simulated model alone, for trying things out."""
 
+import asyncio
 import json
 import signal
 import threading
+from datetime import UTC, datetime
 from pathlib import Path
 
 from sandbox.langfuse.app import create_app as create_langfuse
 from sandbox.model.app import create_app as create_model
-from sandbox.scenario.support import seed_history
+from sandbox.scenario.history import History, seed_history
+from sandbox.scenario.support import SupportApplication
 from sandbox.serving import serve
 
 
@@ -21,7 +24,7 @@ def command(*, folder: Path, ports: tuple[int, int], seed: int, empty: bool, lat
     model = create_model(seed=seed, latency_s=latency_s)
     with serve(langfuse, port=ports[0]) as langfuse_url, serve(model, port=ports[1]) as model_url:
         if not empty:
-            seed_history(langfuse_url, f"{model_url}/v1", seed=seed)
+            asyncio.run(fill(langfuse_url, f"{model_url}/v1", seed))
         ready = {
             "langfuse": langfuse_url,
             "model": f"{model_url}/v1",
@@ -31,3 +34,9 @@ def command(*, folder: Path, ports: tuple[int, int], seed: int, empty: bool, lat
         }
         print(json.dumps(ready), flush=True)
         stop.wait()
+
+
+async def fill(langfuse_url: str, model_url: str, seed: int) -> History:
+    """Write the simulated shop's past; nothing when it is there already."""
+    async with SupportApplication(langfuse_url, model_url) as application:
+        return await seed_history(application, now=datetime.now(UTC), seed=seed)

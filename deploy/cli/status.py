@@ -17,7 +17,7 @@ def command(options: Options) -> None:
     """Show the overview from the store; nothing outside is asked."""
     settings, terminal = load(options.config), Terminal(as_json=options.as_json)
     settings.state_dir.mkdir(parents=True, exist_ok=True)
-    shown = overview.status(Store.open(settings.database_url), settings, SystemClock().now())
+    shown = overview.status(Store.open(settings.database_url, SystemClock()), settings, SystemClock().now())
     terminal.give(shown)
     if options.as_json:
         return
