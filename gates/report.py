@@ -1,9 +1,8 @@
-"""A gate report as text for terminals, Markdown for pull requests, JSON for programs.
+"""A gate report as text for terminals, Markdown for pull requests, a JSON document for programs.
 
 Carries numbers, ids and our own words; no input, output or judge's comment, which may hold what users wrote.
 """
 
-import json
 import re
 
 from gates.verdict import points
@@ -23,9 +22,9 @@ def as_markdown(report: GateReport) -> str:
     return "\n".join([f"### Gate: {report.verdict}", "", *reasons, "", "| | |", "|---|---|", *rows, ""])
 
 
-def as_json(report: GateReport) -> str:
+def as_document(report: GateReport) -> dict[str, Json]:
     """Every number, and the scores of every case by id. Missing numbers are the word that says why."""
-    document: Json = {
+    return {
         "verdict": report.verdict.value,
         "reasons": list(report.reasons),
         "complete": report.evidence.complete,
@@ -48,7 +47,6 @@ def as_json(report: GateReport) -> str:
         },
         "cases": [_case(pair) for pair in report.evidence.pairs],
     }
-    return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
 
 
 def _facts(report: GateReport) -> list[tuple[str, str]]:

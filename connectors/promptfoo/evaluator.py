@@ -19,9 +19,10 @@ from connectors.promptfoo.process import Ended, run
 from connectors.promptfoo.results import Row, parse
 from connectors.promptfoo.runtime import Runtime
 from connectors.promptfoo.settings import EvaluatorSettings
-from optimizer.errors import BadAnswer, BadSettings
+from optimizer.errors import BadAnswer, BadSettings, Unsupported
 from optimizer.ports import LanguageModel
 from optimizer.prompts import PromptVersion
+from optimizer.template import composition_tags
 from optimizer.types import Arm, Case, Evaluation, Evidence, Pair, Scored, Unscored, Usage
 
 SAFE_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
@@ -94,6 +95,9 @@ class PromptfooEvaluator:
 def _check(arms: Mapping[Arm, PromptVersion], cases: Sequence[Case]) -> None:
     if set(arms) != set(Arm):
         raise BadSettings("a comparison needs both arms", "give a baseline and a candidate")
+    composed = next((arm.name for arm in arms.values() if composition_tags(arm.body)), None)
+    if composed is not None:
+        raise Unsupported(f"the prompt '{composed}' pulls in other prompts", "write their texts into it to evaluate it")
     ids = [case.id for case in cases]
     strange = next((case_id for case_id in ids if not SAFE_ID.fullmatch(case_id)), None)
     if strange is not None:

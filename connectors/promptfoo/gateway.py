@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from connectors.promptfoo.grading import Grade, Grader
 from connectors.promptfoo.settings import EvaluatorSettings
-from optimizer.errors import BadReply, OverBudget, Permanent, TracegradError, Transient
+from optimizer.errors import BadReply, OverBudget, Permanent, Transient
 from optimizer.ports import LanguageModel, ModelRequest
 from optimizer.prompts import PromptVersion
 from optimizer.template import fill
@@ -105,12 +105,15 @@ class Gateway:
         self.url = f"http://{host}:{port}/{self._token}"
         return self
 
-    async def __aexit__(self, *_: object) -> None:
+    async def __aexit__(self, error: type[BaseException] | None, *_: object) -> None:
         tasks = [*self._answers.values(), *self._grades.values()]
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        ended = await asyncio.gather(*tasks, return_exceptions=True)
         await self._runner.cleanup()
+        for outcome in ended:  # a bug, or a cycle that belongs to another worker by now: not for us to swallow
+            if error is None and isinstance(outcome, Exception):
+                raise outcome
 
     def answer(self, key: Key) -> Answer | None:
         """The answer, if it was asked for and made."""
@@ -181,14 +184,10 @@ class Gateway:
         arm, case = key[0], self._cases[key[1]]
         if self.broken:
             return Answer(failure=Unscored(reason=self.broken))
-        try:
-            messages = fill(self._arms[arm].body, case.input)
-        except TracegradError as error:
-            return Answer(failure=Unscored(reason=f"the prompt cannot be filled for this case: {error}"))
         request = ModelRequest(
             purpose="task",
             model=self._settings.task_model,
-            messages=messages,
+            messages=fill(self._arms[arm].body, case.input),
             max_tokens=self._settings.max_tokens,
             tools_json=case.input.tools_json,
         )

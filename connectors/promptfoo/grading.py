@@ -109,11 +109,12 @@ class Grader:
 
 
 def input_text(case_input: CaseInput) -> str:
-    """A case's input as one text: the variables, then what was said, the question last."""
-    said = [*(m for _, group in case_input.placeholders for m in group), *case_input.history]
-    lines = [f"{name}: {value}" for name, value in case_input.variables]
-    lines += [message.content if len(said) == 1 else f"{message.role}: {message.content}" for message in said]
-    return "\n".join(lines)
+    """A case's input as one text: the question alone, or variables and messages as JSON, which nobody can forge."""
+    said = [*(message for _, slot in case_input.placeholders for message in slot), *case_input.history]
+    if len(said) == 1 and not case_input.variables:
+        return said[0].content
+    messages = [{"role": message.role, "content": message.content} for message in said]
+    return canonical({"variables": dict(case_input.variables), "messages": messages})
 
 
 def _object(text: str) -> str:

@@ -24,7 +24,6 @@ from typing import Any
 from optimizer.errors import BadAnswer, Unreachable, Unsupported
 
 COMMITTED = Path(str(files("connectors.promptfoo"))) / "node"
-DEFAULT_PREFIX = Path.home() / ".cache" / "tracegrad" / "node"
 FIX = "run `tracegrad setup-node`"
 
 # promptfoo keeps its results in libsql, whose native part is an optional dependency; all others are left out
@@ -64,11 +63,13 @@ class Runtime:
 
 def locate(prefix: Path) -> Runtime:
     """The runtime in the prefix. Raises Unsupported when it is missing or not what the lock says."""
-    stamp = prefix / "stamp"
-    if not stamp.is_file():
+    if not (prefix / "stamp").is_file():
         raise Unsupported(f"promptfoo is not installed in {prefix}", FIX)
-    if stamp.read_text() != _stamp() or not (prefix / "bin" / "node").exists():
+    if not _holds_the_lock(prefix):
         raise Unsupported(f"promptfoo in {prefix} is not the version that this Tracegrad was tested with", FIX)
+    node = prefix / "bin" / "node"
+    if not node.is_symlink() or node.readlink() != _node():
+        raise Unsupported(f"promptfoo in {prefix} was set up with another Node", FIX)
     return Runtime(bin_dir=(prefix / "bin").absolute(), version=_lock()["node_modules/promptfoo"]["version"])
 
 
@@ -85,11 +86,13 @@ def install(prefix: Path, progress: Progress = lambda _: None) -> Runtime:
         try:
             return locate(prefix)
         except Unsupported:
+            pass
+        if not _holds_the_lock(prefix):
             (prefix / "stamp").unlink(missing_ok=True)
-        progress("downloading promptfoo")
-        _npm_install(prefix)
-        progress("comparing with the lock")
-        verify(prefix)
+            progress("downloading promptfoo")
+            _npm_install(prefix)
+            progress("comparing with the lock")
+            verify(prefix)
         _link_commands(prefix)
         (prefix / "stamp").write_text(_stamp())
         return locate(prefix)
@@ -111,6 +114,10 @@ def _node_home() -> Path:
     return Path(spec.origin).parent
 
 
+def _node() -> Path:
+    return _node_home() / "bin" / "node"
+
+
 def _libsql() -> str:
     """The npm package with libsql's native part for this machine."""
     system = LIBSQL.get((sys.platform, platform.machine()))
@@ -129,9 +136,13 @@ def _lock() -> dict[str, Any]:
 
 
 def _stamp() -> str:
-    """What the prefix was made from: another lock, Node or machine means another installation."""
-    lock = hashlib.sha256((COMMITTED / "package-lock.json").read_bytes()).hexdigest()
-    return f"{lock} {_libsql()} {_node_home()}\n"
+    """What the packages were made from: another lock or another kind of machine means another installation."""
+    return f"{hashlib.sha256((COMMITTED / 'package-lock.json').read_bytes()).hexdigest()} {_libsql()}\n"
+
+
+def _holds_the_lock(prefix: Path) -> bool:
+    stamp = prefix / "stamp"
+    return stamp.is_file() and stamp.read_text() == _stamp()
 
 
 def _npm_install(prefix: Path) -> None:
@@ -140,9 +151,8 @@ def _npm_install(prefix: Path) -> None:
     package = json.loads((COMMITTED / "package.json").read_text())
     package["dependencies"][_libsql()] = _lock()[f"node_modules/{_libsql()}"]["version"]
     (prefix / "package.json").write_text(json.dumps(package, indent=2))
-    home = _node_home()
-    npm = home / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
-    command = [str(home / "bin" / "node"), str(npm), "install", *NPM_FLAGS]
+    npm = _node_home() / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+    command = [str(_node()), str(npm), "install", *NPM_FLAGS]
     try:
         done = subprocess.run(
             command,
@@ -183,5 +193,5 @@ def _link_commands(prefix: Path) -> None:
     commands = prefix / "bin"
     shutil.rmtree(commands, ignore_errors=True)
     commands.mkdir()
-    (commands / "node").symlink_to(_node_home() / "bin" / "node")
+    (commands / "node").symlink_to(_node())
     (commands / "promptfoo").symlink_to(os.path.relpath(entry, commands))

@@ -125,7 +125,10 @@ def test_an_input_is_told_with_its_variables_and_who_said_what() -> None:
     user, assistant = Message(role="user", content="Hi"), Message(role="assistant", content="Hello")
     assert input_text(CaseInput(history=(user,))) == "Hi"
     talk = CaseInput(variables=(("plan", "gold"),), placeholders=(("log", (user,)),), history=(assistant,))
-    assert input_text(talk) == "plan: gold\nuser: Hi\nassistant: Hello"
+    assert json.loads(input_text(talk)) == {
+        "variables": {"plan": "gold"},
+        "messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}],
+    }
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from connectors.promptfoo.evaluator import PromptfooEvaluator
 from connectors.promptfoo.runtime import Runtime, install
 from connectors.promptfoo.settings import EvaluatorSettings, Match
 from gates.verdict import GateRules, decide
-from optimizer.errors import BadCredentials, BadSettings, Refused, Unreachable
+from optimizer.errors import BadCredentials, BadSettings, Refused, Unreachable, Unsupported
 from optimizer.ports import ModelRequest
 from optimizer.types import Arm, Evidence, Missing, Scored, Unscored, Usage, Verdict
 
@@ -271,3 +271,18 @@ async def test_a_better_prompt_passes_the_gate_and_the_same_prompt_does_not(runt
     assert (better.verdict, better.baseline_mean, better.candidate_mean) == (Verdict.PASS, pytest.approx(1 / 3), 1.0)
     assert same.verdict is not Verdict.PASS
     assert (same.effect, same.e_value) == (0.0, 1.0)
+
+
+async def test_a_prompt_that_pulls_in_others_is_refused(tmp_path: Path) -> None:
+    judge = evaluator(Runtime(bin_dir=tmp_path, version="0.0.0"), ScriptedModel(echo))
+    with pytest.raises(Unsupported, match="pulls in other prompts"):
+        await judge.compare(arms("Be kind.", "@@@langfusePrompt:name=tone|label=production@@@"), CASES)
+
+
+@pytest.mark.slow
+async def test_a_bug_in_the_model_is_not_taken_for_evidence(runtime: Runtime) -> None:
+    def script(_: ModelRequest) -> str:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await evaluator(runtime, ScriptedModel(script)).compare(arms(), CASES)

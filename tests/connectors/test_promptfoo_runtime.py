@@ -57,6 +57,20 @@ def test_another_version_says_what_to_do(tmp_path: Path) -> None:
         locate(tmp_path)
 
 
+@pytest.mark.slow
+def test_another_node_is_linked_again_without_a_download(tmp_path: Path, runtime: Runtime) -> None:
+    installed = runtime.bin_dir.parent
+    (tmp_path / "node_modules").symlink_to(installed / "node_modules")
+    (tmp_path / "stamp").write_text((installed / "stamp").read_text())
+    with pytest.raises(Unsupported, match="another Node"):
+        locate(tmp_path)
+    said: list[str] = []
+    linked = install(tmp_path, said.append)
+    assert said == []
+    assert (linked.bin_dir / "node").readlink() == (runtime.bin_dir / "node").readlink()
+    assert (linked.bin_dir / "promptfoo").resolve() == (runtime.bin_dir / "promptfoo").resolve()
+
+
 @pytest.mark.parametrize(
     ("name", "integrity"),
     [
