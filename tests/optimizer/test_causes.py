@@ -96,7 +96,8 @@ def test_one_source_counts_only_a_few_times() -> None:
 def test_the_best_founded_cause_comes_first() -> None:
     light = [gradient(f"l{n}", HOURS, source=f"l{n}", weight=0.25) for n in range(2)]
     heavy = [gradient(f"h{n}", SHIPPING, source=f"h{n}") for n in range(2)]
-    found = group([*light, *heavy, *many(REFUND, times=3)], quorum=2, per_source=3).causes
+    widest = [gradient(f"w{n}", REFUND, source=f"w{n}", weight=0.25) for n in range(3)]
+    found = group([*light, *heavy, *widest], quorum=2, per_source=3).causes
     assert [(cause.label, cause.summary) for cause in found] == [("c1", REFUND), ("c2", SHIPPING), ("c3", HOURS)]
 
 
