@@ -145,13 +145,14 @@ class MemoryRegistry:
         head = await self.head(name, label=base.label)
         mark = f"[run {run_id}]"
         mine = next((v for v in self._versions[name] if mark in v.commit_message), None)
-        kept = head.production.sha256 == base.production.sha256 and head.production.version == base.production.version
-        if mine is not None:
+        was, now = base.production, head.production
+        kept = (was.version, was.sha256) == (now.version, now.sha256)
+        if mine is None and kept and head.newest == base.newest:
+            made = self.add(name, body, config_json=was.config_json, commit_message=f"{note} {mark}")
+            return Published(version=made)
+        if mine is not None and mine.version == base.newest + 1 and (kept or now.version == mine.version):
             return Published(version=mine)
-        if not kept or head.newest != base.newest:
-            return Superseded(head=head, stray=0)
-        made = self.add(name, body, config_json=base.production.config_json, commit_message=f"{note} {mark}")
-        return Published(version=made)
+        return Superseded(head=head, stray=mine.version if mine else 0)
 
     async def move_label(self, name: str, label: str, *, to: int, expect: int) -> bool:
         """Compare and set of one label; `expect=0` means that no version has it."""

@@ -49,7 +49,8 @@ class TraceSource(Protocol):
     ) -> AsyncIterator[Generation]:
         """Generations of these traces that are linked to one of these prompts and started at `since` or later.
 
-        Asks for up to 100 traces a request, never one request per trace. Ids that are not there (yet) are left out.
+        Asks for up to 100 traces a request, never one request per trace, and is newest first within each hundred. Ids
+        that are not there (yet) are left out.
         """
         ...
 
@@ -92,7 +93,8 @@ class PromptRegistry(Protocol):
     async def move_label(self, name: str, label: str, *, to: int, expect: int) -> bool:
         """Point the label to version `to`, if it points to `expect` now; read back. Already at `to` counts as moved.
 
-        False, and nothing changed, when it points anywhere else. Raises NotFound when a version does not exist.
+        `expect=0` means that no version has the label yet. False, and nothing changed, when it points anywhere else.
+        Raises NotFound when version `to` does not exist.
         """
         ...
 

@@ -1,0 +1,101 @@
+"""One pooled HTTP client for bulk reads and small writes: spaced by the limiter, failures mapped at the border.
+
+It must never repeat a write by itself, and never wait longer than a minute or two on the server's behalf.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+import aiohttp
+
+from connectors.langfuse.border import of_status, seconds, too_slow, unreachable
+from connectors.langfuse.limiter import Bucket, RateLimiter
+from connectors.langfuse.settings import LangfuseAccess
+from optimizer.identity import Json
+
+PATIENCE_S = 120.0
+"""The longest Retry-After we sit out. Minute windows fit; an hourly or daily one is the caller's to schedule."""
+
+_PATIENT_TIMES = 5
+"""429 answers to one request before we believe that the limit is not for us."""
+
+_POOL = 8
+"""Connections; requests of one source are sequential, sources share a process."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """A successful answer."""
+
+    status: int
+    body: bytes
+    date: str
+
+
+class LangfuseClient:
+    """An async context manager around one connection pool."""
+
+    def __init__(self, access: LangfuseAccess, limiter: RateLimiter | None = None) -> None:
+        self.access = access
+        self.limiter = limiter or RateLimiter(access.requests_per_minute)
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        self._session = aiohttp.ClientSession(
+            auth=aiohttp.BasicAuth(self.access.public_key, self.access.secret_key),
+            connector=aiohttp.TCPConnector(limit=_POOL),
+            timeout=aiohttp.ClientTimeout(total=self.access.timeout_s),
+        )
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    async def get(self, path: str, params: Mapping[str, str] | None = None, *, bucket: Bucket) -> Answer:
+        """GET a path below the base address. Raises what `border.of_status` says."""
+        return await self._patiently("GET", path, bucket, params=params)
+
+    async def post(self, path: str, body: Json, *, bucket: Bucket) -> Answer:
+        """POST JSON, once."""
+        return await self._patiently("POST", path, bucket, body=body)
+
+    async def _patiently(
+        self, method: str, path: str, bucket: Bucket, *, params: Mapping[str, str] | None = None, body: Json = None
+    ) -> Answer:
+        refusals = 0
+        while True:
+            await self.limiter.acquire(bucket)
+            answer, retry_after_s = await self._exchange(method, path, params, body)
+            if answer.status < 300:
+                return answer
+            if answer.status == 429:
+                self.limiter.hold_for(bucket, retry_after_s)
+                refusals += 1
+                if refusals < _PATIENT_TIMES and retry_after_s <= PATIENCE_S:
+                    continue  # a refused request had no effect, so even a write may be sent again
+            said = answer.body.decode("utf-8", "replace")
+            raise of_status(answer.status, said, host=self.access.base_url, retry_after_s=retry_after_s)
+
+    async def _exchange(
+        self, method: str, path: str, params: Mapping[str, str] | None, body: Json
+    ) -> tuple[Answer, float]:
+        assert self._session is not None, "enter the client first"
+        host = self.access.base_url
+        try:
+            async with self._session.request(method, self.access.url(path), params=params, json=body) as response:
+                said = await response.read()
+                if response.status == 413:
+                    response.close()  # the server leaves the connection unusable; the next request gets a fresh one
+                answer = Answer(status=response.status, body=said, date=response.headers.get("Date", ""))
+                return answer, seconds(response.headers.get("Retry-After", ""))
+        except TimeoutError as error:
+            raise too_slow(host) from error
+        except aiohttp.InvalidURL as error:
+            raise unreachable(host, "not an address") from error
+        except aiohttp.ClientError as error:
+            raise unreachable(host, error) from error

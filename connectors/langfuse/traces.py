@@ -1,0 +1,131 @@
+"""TraceSource over Langfuse's bulk endpoints: scores first, then their generations by the hundred.
+
+It must never ask once per trace, and never return our own traces, experiments, or anything outside the allow-list.
+"""
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import AsyncExitStack, aclosing
+from datetime import datetime
+from types import TracebackType
+from typing import Self
+
+from connectors.langfuse.client import LangfuseClient
+from connectors.langfuse.limiter import RateLimiter
+from connectors.langfuse.paging import pages
+from connectors.langfuse.queries import (
+    IDS_PER_REQUEST,
+    Condition,
+    any_of,
+    observation_params,
+    score_params,
+    started_before,
+    started_since,
+)
+from connectors.langfuse.rows import OBSERVATIONS, SCORES, ObservationRow, is_score, to_generation, to_score
+from connectors.langfuse.settings import LangfuseAccess
+from optimizer.losses import is_complaint
+from optimizer.types import Generation, Score, ScoreRule, Window
+
+
+class LangfuseTraceSource:
+    """Reads one project. An async context manager.
+
+    Args:
+        limiter: shared with other readers of the project, or restored from before a restart; its own when left out.
+    """
+
+    def __init__(self, access: LangfuseAccess, *, limiter: RateLimiter | None = None) -> None:
+        self._access = access
+        self._allowed = frozenset(access.environments)
+        self._client = LangfuseClient(access, limiter)
+        self._skipped = 0
+
+    async def __aenter__(self) -> Self:
+        await self._client.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._client.__aexit__(kind, error, trace)
+
+    @property
+    def skipped_rows(self) -> int:
+        """Rows that could not be read so far."""
+        return self._skipped
+
+    async def scores(self, window: Window, rules: Sequence[ScoreRule]) -> AsyncGenerator[Score, None]:
+        """Complaints in the window, newest first: one walk per rule, merged."""
+        seen: set[str] = set()
+        async with AsyncExitStack() as stack:
+            walks = [await stack.enter_async_context(aclosing(self._by_rule(rule, window))) for rule in set(rules)]
+            heads = [(await anext(walk, None), walk) for walk in walks]
+            while ahead := [(score, walk) for score, walk in heads if score is not None]:
+                score, walk = max(ahead, key=lambda head: (head[0].at, head[0].id))
+                if score.id not in seen:
+                    seen.add(score.id)
+                    yield score
+                heads = [(await anext(walk, None) if w is walk else s, w) for s, w in ahead]
+
+    async def generations(
+        self, trace_ids: Sequence[str], prompts: Sequence[str], since: datetime
+    ) -> AsyncGenerator[Generation, None]:
+        """Linked generations of these traces, newest first within each hundred of them."""
+        if not prompts:
+            return
+        distinct = list(dict.fromkeys(trace_ids))
+        for start in range(0, len(distinct), IDS_PER_REQUEST):
+            ids = distinct[start : start + IDS_PER_REQUEST]
+            conditions = any_of("traceId", ids), any_of("promptName", prompts), started_since(since)
+            async with aclosing(self._generations(*conditions)) as walk:
+                async for generation in walk:
+                    if generation.at >= since:
+                        yield generation
+
+    async def recent(self, window: Window, *, limit: int, prompt: str = "") -> AsyncGenerator[Generation, None]:
+        """The newest generations in the window."""
+        named = [any_of("promptName", [prompt])] if prompt else []
+        conditions = started_since(window.start), started_before(window.end), *named
+        left = limit
+        async with aclosing(self._generations(*conditions, page=min(limit, self._access.observation_page))) as walk:
+            while left > 0 and (generation := await anext(walk, None)):
+                if window.start <= generation.at < window.end:
+                    left -= 1
+                    yield generation
+
+    async def _by_rule(self, rule: ScoreRule, window: Window) -> AsyncGenerator[Score, None]:
+        """One rule's complaints: what the server's filters found, filtered again exactly."""
+        params = score_params(rule, window, self._access.environments)
+        limit = self._access.score_page
+        async with aclosing(pages(self._client, "/api/public/v3/scores", params, SCORES, limit=limit)) as walk:
+            async for page in walk:
+                for row in page:
+                    if not is_score(row):
+                        self._skipped += 1
+                    elif row.environment in self._allowed and row.subject.kind in ("trace", "observation"):
+                        score = to_score(row)
+                        if window.start <= score.at < window.end and is_complaint(score, [rule]):
+                            yield score
+
+    async def _generations(self, *conditions: Condition, page: int = 0) -> AsyncGenerator[Generation, None]:
+        """Generations that meet the conditions and are not our own or an experiment's."""
+        params = observation_params(self._access.environments, *conditions)
+        limit = page or self._access.observation_page
+        seen: set[str] = set()
+        walk = pages(self._client, "/api/public/v2/observations", params, OBSERVATIONS, limit=limit)
+        async with aclosing(walk):
+            async for rows in walk:
+                for row in rows:
+                    if not isinstance(row, ObservationRow):
+                        self._skipped += 1
+                    elif row.id not in seen and self._is_production(row):
+                        seen.add(row.id)
+                        yield to_generation(row, source_secret=self._access.source_secret)
+
+    def _is_production(self, row: ObservationRow) -> bool:
+        return (
+            row.type == "GENERATION"
+            and row.environment in self._allowed
+            and not row.experiment_id
+            and self._access.own_tag not in (row.tags or ())
+        )
