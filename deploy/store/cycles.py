@@ -97,7 +97,7 @@ class Cycles(Records):
 
     @waiting_out
     def advance(self, run: Run | str, to: CycleState, *, at: datetime, reason: str = "") -> CycleRow:
-        """Move a cycle. A move to the state that it is in already changes nothing: stages are repeated after a crash.
+        """Move a cycle. A move that it made before changes nothing: stages are repeated after a crash.
 
         Args:
             run: the execution that asks, which must own the cycle; or an id, for those who need not own it.
@@ -111,15 +111,15 @@ class Cycles(Records):
             if isinstance(run, Run):
                 hold(connection, run)
             before = _load(connection, id_, lock=True)
-            if before.state == to:
+            moves = sa.select(cycle_event.c.state).where(cycle_event.c.cycle_id == id_)
+            made = connection.execute(moves).scalars().all()
+            if to.value in made:
                 return before
             state = advance(CYCLE_TRANSITIONS, before.state, to)
             ended_at = at if is_final(CYCLE_TRANSITIONS, state) else None
             changed = {"state": state.value, "reason": reason, "ended_at": ended_at}
             connection.execute(sa.update(cycle).where(cycle.c.id == id_).values(changed))
-            count = sa.select(sa.func.count()).where(cycle_event.c.cycle_id == id_)
-            number = connection.execute(count).scalar_one()
-            event = {"cycle_id": id_, "number": number, "state": state.value, "reason": reason, "at": at}
+            event = {"cycle_id": id_, "number": len(made), "state": state.value, "reason": reason, "at": at}
             connection.execute(sa.insert(cycle_event).values(event))
             return _load(connection, id_)
 

@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from deploy.store.database import Records, insert_new, waiting_out
-from deploy.store.schema import candidate, cause, edit, generation, gradient, score
+from deploy.store.schema import candidate, cause, cycle, edit, generation, gradient, score
 from deploy.store.texts import SourceText, keep_links, keep_texts, load_texts
 from deploy.store.traces import keep_traces, load_generations, load_scores
 from optimizer.errors import NotFound
@@ -57,7 +57,16 @@ class Lineage(Records):
             return tuple(_causes(connection, cycle_id).values())
 
     @waiting_out
-    def load_candidate(self, candidate_id: str, *, cycle_id: str = "") -> Candidate:
+    def losses_used(self, prompt: str, version: int) -> frozenset[str]:
+        """Ids of the losses that earlier cycles asked a critic about, for this version of the prompt."""
+        made = sa.select(gradient.c.cycle_id).join(cycle, cycle.c.id == gradient.c.cycle_id)
+        found = made.where(cycle.c.prompt == prompt, cycle.c.parent_version == version).distinct()
+        with self._read() as connection:
+            ids = connection.execute(found).scalars().all()
+            return frozenset(g.loss.id for id_ in ids for g in _gradients(connection, id_).values())
+
+    @waiting_out
+    def load_candidate(self, candidate_id: str, cycle_id: str = "") -> Candidate:
         """A candidate with its edits, causes, gradients, losses and traces.
 
         Args:

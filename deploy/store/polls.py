@@ -34,10 +34,11 @@ class Polls(Records):
             insert_new(connection, waiting_score, rows)
 
     @waiting_out
-    def waiting(self, project: str, prompt: str) -> tuple[str, ...]:
-        """Ids of complaints that wait, sorted."""
+    def waiting(self, project: str, prompt: str, now: datetime) -> tuple[str, ...]:
+        """Ids of complaints that wait and may go on waiting, sorted."""
         with self._read() as connection:
-            return tuple(connection.execute(_of(project, prompt)).scalars())
+            found = _of(project, prompt).where(waiting_score.c.deadline > now)
+            return tuple(connection.execute(found).scalars())
 
     @waiting_out
     def arrived(self, project: str, prompt: str, score_ids: Iterable[str]) -> None:

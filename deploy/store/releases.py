@@ -82,22 +82,22 @@ class Releases(Records):
     def advance(
         self, run_id: str, to: ReleaseState, *, at: datetime, reason: str = "", version: int | None = None
     ) -> ReleaseRow:
-        """Move a release. A move to the state that it is in changes nothing, unless the table holds that very move.
+        """Move a release. A move that it made before and cannot make now changes nothing: stages are repeated.
 
         Raises:
             IllegalMove: the table does not hold the move; nothing was changed.
         """
         with self._write() as connection:
             before = _load(connection, run_id, lock=True)
-            if before.state == to and to not in RELEASE_TRANSITIONS[to]:
+            moves = sa.select(release_event.c.state).where(release_event.c.run_id == run_id)
+            made = connection.execute(moves).scalars().all()
+            if to.value in made and to not in RELEASE_TRANSITIONS[before.state]:
                 return before
             state = advance(RELEASE_TRANSITIONS, before.state, to)
             changed = {"state": state.value, "reason": reason, "updated_at": at}
             number_known = {} if version is None else {"version": version}
             connection.execute(sa.update(release).where(release.c.run_id == run_id).values({**changed, **number_known}))
-            count = sa.select(sa.func.count()).where(release_event.c.run_id == run_id)
-            number = connection.execute(count).scalar_one()
-            event = {"run_id": run_id, "number": number, "state": state.value, "reason": reason, "at": at}
+            event = {"run_id": run_id, "number": len(made), "state": state.value, "reason": reason, "at": at}
             connection.execute(sa.insert(release_event).values(event))
             return _load(connection, run_id)
 
@@ -108,12 +108,12 @@ class Releases(Records):
             return _load(connection, run_id)
 
     @waiting_out
-    def latest(self, prompt: str = "", *, limit: int = 20) -> tuple[ReleaseRow, ...]:
-        """The newest releases, of one prompt or of all."""
-        found = sa.select(release).order_by(release.c.created_at.desc(), release.c.run_id.desc()).limit(limit)
+    def of_prompt(self, prompt: str, *, limit: int = 20) -> tuple[ReleaseRow, ...]:
+        """The newest releases of a prompt."""
+        found = sa.select(release).where(release.c.prompt == prompt)
+        newest = found.order_by(release.c.created_at.desc(), release.c.run_id.desc()).limit(limit)
         with self._read() as connection:
-            rows = connection.execute(found.where(release.c.prompt == prompt) if prompt else found)
-            return tuple(_release(row) for row in rows)
+            return tuple(_release(row) for row in connection.execute(newest))
 
     @waiting_out
     def events(self, run_id: str) -> tuple[ReleaseEvent, ...]:

@@ -72,6 +72,7 @@ generation = sa.Table(
     _text("source_key"),
     sa.Column("tags", JsonText, nullable=False),
     _moment("read_at"),
+    sa.Index("ix_generation_prompt_name_prompt_version_at", "prompt_name", "prompt_version", "at"),
 )
 
 # exactly one of number, flag and value_id is set, by the type of the score's value

@@ -35,6 +35,14 @@ class Traces(Records):
             return load_generations(connection, generation.c.trace_id, trace_ids)
 
     @waiting_out
+    def of_version(self, prompt: str, version: int, since: datetime) -> tuple[Generation, ...]:
+        """Generations of one version of a prompt that started at this moment or later, newest first."""
+        mine = (generation.c.prompt_name == prompt) & (generation.c.prompt_version == version)
+        found = sa.select(generation.c.id).where(mine, generation.c.at >= since)
+        with self._read() as connection:
+            return load_generations(connection, generation.c.id, connection.execute(found).scalars().all())
+
+    @waiting_out
     def scores(self, ids: Iterable[str]) -> tuple[Score, ...]:
         """Those of these ids that are known, newest first."""
         with self._read() as connection:

@@ -139,6 +139,12 @@ def upgrade() -> None:
         sa.Column("read_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_generation")),
     )
+    op.create_index(
+        "ix_generation_prompt_name_prompt_version_at",
+        "generation",
+        ["prompt_name", "prompt_version", "at"],
+        unique=False,
+    )
     op.create_index(op.f("ix_generation_trace_id"), "generation", ["trace_id"], unique=False)
     op.create_table(
         "gradient",
