@@ -7,14 +7,15 @@ may be a stranger's text or a secret.
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from optimizer.leaks import Finder, addresses, copied_runs, emails, folded, letters, personal_numbers, secrets
+from optimizer.document import Document
+from optimizer.leaks import Finder, addresses, copied_runs, emails, folded, letters, personal_numbers, secrets, visible
 from optimizer.prompts import Body, Message
 from optimizer.template import composition_tags, contents, placeholders, variable_uses
-from optimizer.types import Edit
+from optimizer.types import Edit, EditOp
 
 
 class Rule(StrEnum):
@@ -86,6 +87,20 @@ class _Rewrite:
         object.__setattr__(self, "before", "\n".join(contents(self.parent)))
         object.__setattr__(self, "after", "\n".join(contents(self.body)))
 
+    def blame(self, rule: Rule, message: str, guilty: Callable[[str, str], bool]) -> Iterator[Violation]:
+        """One violation for each edit that is guilty by its line's old and new text; a common one if none is."""
+        old = {line.id: line.text for line in Document.of(self.parent).lines}
+        culprits = [
+            edit.id
+            for edit in self.edits
+            if guilty(
+                "" if edit.op is EditOp.ADD else old.get(edit.line, ""),
+                "" if edit.op is EditOp.REMOVE else edit.text,
+            )
+        ]
+        for edit_id in dict.fromkeys(culprits or [""]):
+            yield Violation(rule=rule, message=message, edit_id=edit_id)
+
 
 def check(
     parent: Body, body: Body, edits: Sequence[Edit], source_texts: Sequence[str] = (), limits: Limits | None = None
@@ -109,16 +124,30 @@ def _variables(rewrite: _Rewrite) -> Iterator[Violation]:
     before, after = Counter(variable_uses(rewrite.parent)), Counter(variable_uses(rewrite.body))
     if lost := sorted((before - after).keys()):
         names = ", ".join(f"{{{{{name}}}}}" for name in lost)
-        yield Violation(rule=Rule.VARIABLES, message=f"The prompt lost a use of {names}; keep every variable.")
-    if after.keys() - before.keys():
+        message = f"The prompt lost a use of {names}; keep every variable."
+        yield from rewrite.blame(
+            Rule.VARIABLES, message, lambda old, new: bool(_uses(old, lost) - _uses(new, lost)) or _unclosed(new)
+        )
+    if added := after.keys() - before.keys():
         message = "The prompt uses a {{variable}} that it did not have; the application fills none but the old ones."
-        yield Violation(rule=Rule.VARIABLES, message=message)
+        yield from rewrite.blame(Rule.VARIABLES, message, lambda _, new: bool(_uses(new, added)) or _unclosed(new))
+
+
+def _uses(text: str, names: Collection[str]) -> Counter[str]:
+    return Counter(name for name in variable_uses(text) if name in names)
+
+
+def _unclosed(text: str) -> bool:
+    """True when a tag would swallow what follows the text."""
+    return text.rfind("{{") > text.rfind("}}")
 
 
 def _composition(rewrite: _Rewrite) -> Iterator[Violation]:
     if composition_tags(rewrite.parent) != composition_tags(rewrite.body):
         message = "The tags that pull other prompts in (@@@langfusePrompt:...@@@) must stay as they are, in order."
-        yield Violation(rule=Rule.COMPOSITION, message=message)
+        yield from rewrite.blame(
+            Rule.COMPOSITION, message, lambda old, new: composition_tags(old) != composition_tags(new)
+        )
 
 
 def _placeholders(rewrite: _Rewrite) -> Iterator[Violation]:
@@ -132,12 +161,12 @@ def _messages(rewrite: _Rewrite) -> Iterator[Violation]:
         yield Violation(rule=Rule.MESSAGES, message=message)
 
 
-def _frozen(body: Body) -> object:
-    """All of a body that must not change, placeholders aside."""
+def _frozen(body: Body) -> list[tuple[str, str]]:
+    """All of a body that must not change, each part's role and text; a placeholder's name has a rule of its own."""
     if isinstance(body, str):
-        return "text"
-    messages = (part for part in body if isinstance(part, Message))
-    return [(m.role, None if m.role in ("system", "developer") else m.content) for m in messages]
+        return [("text", "")]
+    messages = [part if isinstance(part, Message) else Message(role="placeholder", content="") for part in body]
+    return [(m.role, "" if m.role in ("system", "developer") else m.content) for m in messages]
 
 
 # ---- the size of the step --------------------------------------------------------------------------------------------
@@ -173,26 +202,26 @@ def _edit_size(rewrite: _Rewrite) -> Iterator[Violation]:
 # ---- what may not come in --------------------------------------------------------------------------------------------
 
 
-def _none_added(rule: Rule, finder: Finder, message: str) -> Callable[[_Rewrite], Iterator[Violation]]:
-    """A rule against everything that the finder finds in the body and did not find in the parent."""
+def _none_added(
+    rule: Rule, finder: Finder, message: str, *, counted: bool = False
+) -> Callable[[_Rewrite], Iterator[Violation]]:
+    """A rule against all that the finder finds in the body and not in the parent; if `counted`, not as often there."""
 
-    def check_added(rewrite: _Rewrite) -> Iterator[Violation]:
-        new = finder(rewrite.after) - finder(rewrite.before)
-        if new:
-            culprits = [edit.id for edit in rewrite.edits if finder(edit.text) & new]
-            yield from (Violation(rule=rule, message=message, edit_id=edit_id) for edit_id in culprits or [""])
+    def none_added(rewrite: _Rewrite) -> Iterator[Violation]:
+        before, after = Counter(finder(rewrite.before)), Counter(finder(rewrite.after))
+        if new := set(after - before) if counted else set(after) - set(before):
+            # what an edit holds may be found cut differently in the body, where the next line follows
+            suspect = (lambda found: found in new) if counted else (lambda found: found not in before)
+            yield from rewrite.blame(rule, message, lambda _, text: any(map(suspect, finder(text))))
 
-    return check_added
+    return none_added
 
 
 def _copied(rewrite: _Rewrite) -> Iterator[Violation]:
     words = rewrite.limits.copied_words
-    runs = copied_runs(rewrite.after, rewrite.source_texts, words=words, allowed=rewrite.before)
-    if runs:
-        texts = [(edit.id, letters(edit.text)) for edit in rewrite.edits]
-        culprits = [edit_id for edit_id, text in texts if any(run in text for run in runs)]
+    if runs := copied_runs(rewrite.after, rewrite.source_texts, words=words, allowed=rewrite.before):
         message = f"The text repeats {words} or more words of a trace; say it in general words of your own."
-        yield from (Violation(rule=Rule.COPIED, message=message, edit_id=edit_id) for edit_id in culprits or [""])
+        yield from rewrite.blame(Rule.COPIED, message, lambda _, text: any(run in letters(text) for run in runs))
 
 
 _SYNTAX = re.compile(
@@ -200,12 +229,12 @@ _SYNTAX = re.compile(
 )
 
 
-def _syntax(text: str) -> frozenset[str]:
-    return _counted(match.casefold() for match in _SYNTAX.findall(text))
+def _syntax(text: str) -> list[str]:
+    return [match.casefold() for match in _SYNTAX.findall(visible(text))]
 
 
-def _invisible(text: str) -> frozenset[str]:
-    return _counted(char for char in text if _is_invisible(char))
+def _invisible(text: str) -> list[str]:
+    return [char for char in text if _is_invisible(char)]
 
 
 def _is_invisible(char: str) -> bool:
@@ -220,31 +249,29 @@ def _is_invisible(char: str) -> bool:
     )
 
 
-def _counted(found: Iterator[str]) -> frozenset[str]:
-    """Occurrences numbered, so that a second one is new where the parent has only one."""
-    return frozenset(f"{item}#{n}" for item, count in Counter(found).items() for n in range(count))
-
-
+_ORDER = r"(?:instruct|prompt|rule|messag|direct|guidelin|context|command|constraint)\w{0,5}"
+_DROP = r"\b(?:ignor|disregard|forget|overrid|overrul|bypass|discard|neglect)\w{0,5}"
+_EARLIER = r"(?:previous|above|prior|earlier|preceding|foregoing|former|system|before|so far)"
 _INJECTIONS = (
-    r"\b(?:ignor|disregard|forget|overrid|overrul|bypass|discard|neglect)\w{0,6}\b.{0,40}?"
-    r"\b(?:previous|above|prior|earlier|preceding|foregoing|former|all|any other|everything|system)\b.{0,30}?"
-    r"\b(?:instruction|prompt|rule|message|direction|guideline|context|text|command|told|constraint)\w{0,3}\b",
-    r"\b(?:ignor|disregard|forget)\w{0,3}\s(?:all of )?(?:the |everything )?(?:above|before|previous)\b",
+    rf"{_DROP}\b(?:\W+\w+){{0,5}}?\W+{_EARLIER}\b(?:\W+\w+){{0,3}}?\W+{_ORDER}\b",
+    rf"{_DROP}\b(?:\W+\w+){{0,5}}?\W+{_ORDER}\b(?:\W+\w+){{0,4}}?\W+{_EARLIER}\b",
+    rf"{_DROP}\W+(?:(?:all|any|every|the|your|these|those|my|our|its|other|of)\W+){{1,4}}{_ORDER}\b",
+    rf"{_DROP}\W+(?:(?:all|everything|anything|whatever|what|of|the|is|was|stands?|you|were|told)\W+){{0,6}}{_EARLIER}\b",
     r"\b(?:new|updated|real|actual) (?:system )?(?:instructions?|prompt)\s?:",
-    r"\b(?:reveal|print|repeat|output|show|leak|disclose)\b.{0,30}\b(?:system|hidden|initial)\s(?:prompt|instruction)",
-    r"\badd (?:the|this) (?:following )?(?:line|edit|sentence|rule|text)\b",
-    r"\b(?:optimi[sz]er|rewriter|critic|prompt engineer)\s?[:,]",
-    r"\b(?:dear|attention|note to|hey|as an?|you are an?|you are the)\s(?:the\s)?(?:prompt\s)?"
-    r"(?:optimi[sz]er|rewriter|critic)\b",
-    r"\b(?:rewrite|replace|delete|change) (?:the|this|your) (?:whole |entire |system )?prompt\b",
+    r"(?<!not )(?<!never )\b(?:reveal|print|repeat|output|show|leak|disclose)\b.{0,30}"
+    r"\b(?:system|hidden|initial)\s(?:prompt|instruction)",
+    r"\b(?:add|insert|append) (?:the|this|these) (?:following )?(?:line|edit|sentence|rule|text|instruction)s?\b",
+    r"\b(?:dear|attention|note to|hey|hello|message to|for) (?:the )?(?:prompt )?(?:optimi[sz]er|rewriter|critic)\b",
+    r"(?:^|[.!?:;] )(?:prompt )?(?:optimi[sz]er|rewriter|critic)\s?[:,]",
+    r"\b(?:rewrite|replace|delete|change|edit) (?:the|this|your) (?:whole |entire |system )?prompt\b",
     r"\b(?:jailbreak|developer mode|dan mode|do anything now)\b",
     r"</?data-[0-9a-f]{4,}>|<\|(?:im_start|im_end|system|endoftext)\|>|\[/?inst\]",
 )
 _INJECTION = re.compile("|".join(_INJECTIONS))
 
 
-def _injection(text: str) -> frozenset[str]:
-    return frozenset(match[0] for match in _INJECTION.finditer(folded(text)))
+def _injection(text: str) -> list[str]:
+    return [match[0] for match in _INJECTION.finditer(folded(text))]
 
 
 RULES: tuple[Callable[[_Rewrite], Iterator[Violation]], ...] = (
@@ -261,8 +288,8 @@ RULES: tuple[Callable[[_Rewrite], Iterator[Violation]], ...] = (
     ),
     _none_added(Rule.ADDRESS, addresses, "The text holds an address on the net that the prompt did not have."),
     _copied,
-    _none_added(Rule.TEMPLATE_SYNTAX, _syntax, "The text holds template or file syntax; use plain words."),
-    _none_added(Rule.INVISIBLE, _invisible, "The text holds invisible or control characters; use plain text."),
+    _none_added(Rule.TEMPLATE_SYNTAX, _syntax, "The text holds template or file syntax; use words.", counted=True),
+    _none_added(Rule.INVISIBLE, _invisible, "The text holds invisible characters; use plain text.", counted=True),
     _none_added(
         Rule.INJECTION,
         _injection,

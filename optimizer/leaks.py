@@ -9,18 +9,23 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable
 
-Finder = Callable[[str], frozenset[str]]
+Finder = Callable[[str], Iterable[str]]
 
 
 def visible(text: str) -> str:
     """The text as it reads: compatibility forms unified, invisible characters gone."""
-    return "".join(c for c in unicodedata.normalize("NFKC", text) if unicodedata.category(c) != "Cf")
+    return _without(unicodedata.normalize("NFKC", text), lambda char: unicodedata.category(char) == "Cf")
 
 
 def folded(text: str) -> str:
     """`visible`, without case and accents, every run of white space one space."""
-    bare = "".join(c for c in unicodedata.normalize("NFKD", visible(text)) if not unicodedata.combining(c))
+    bare = _without(unicodedata.normalize("NFKD", visible(text)), lambda char: unicodedata.combining(char) > 0)
     return " ".join(bare.casefold().split())
+
+
+def _without(text: str, unwanted: Callable[[str], bool]) -> str:
+    # asked once for each different character: texts are large, alphabets are not
+    return text.translate({ord(char): None for char in set(text) if unwanted(char)})
 
 
 # ---- secrets ---------------------------------------------------------------------------------------------------------
@@ -60,11 +65,13 @@ _AT = re.compile(r"\s{0,3}[\[({<]\s{0,3}(?:@|at)\s{0,3}[\])}>]\s{0,3}", re.IGNOR
 _SPELLED_DOT = re.compile(r"(?<=\w)\s{1,3}dot\s{1,3}(?=[a-z]{2,12}\b)", re.IGNORECASE)
 _EMAIL = re.compile(r"[\w.+%-]{1,64}\s{0,2}@\s{0,2}\w[\w-]{0,62}(?:\.\w[\w-]{0,62}){0,4}")
 _SPELLED_EMAIL = re.compile(r"\b[\w.+%-]{1,64}\s{1,3}at\s{1,3}(?:\w[\w-]{0,62}\.){1,4}[a-z]{2,12}\b", re.IGNORECASE)
-_NUMBER = re.compile(r"(?<![\w.])\+?\(?\d(?:[ ().\u2010-\u2015/-]{0,2}\d){6,24}(?!\w)")
+_NUMBER = re.compile(r"(?<![\w.])\+?\(?\d(?:[ ().\u2010-\u2015-]{0,2}\d){6,24}(?!\w)")
+_DATE = re.compile(r"\b\d{4}-\d{2}-\d{2}\b")
 
 
 def _undisguised(text: str) -> str:
-    return _SPELLED_DOT.sub(".", _DOT.sub(".", _AT.sub("@", visible(text))))
+    # browsers take the ideographic full stop for a dot
+    return _SPELLED_DOT.sub(".", _DOT.sub(".", _AT.sub("@", visible(text).replace("\u3002", "."))))
 
 
 def emails(text: str) -> frozenset[str]:
@@ -75,7 +82,8 @@ def emails(text: str) -> frozenset[str]:
 
 def personal_numbers(text: str) -> frozenset[str]:
     """Digits of numbers that look like telephone numbers or payment cards."""
-    found = ((match[0], re.sub(r"\D", "", match[0])) for match in _NUMBER.finditer(visible(text)))
+    undated = _DATE.sub("date", visible(text))
+    found = ((match[0], re.sub(r"\D", "", match[0])) for match in _NUMBER.finditer(undated))
     return frozenset(digits for raw, digits in found if _telephone(raw, digits) or _card(digits))
 
 
@@ -104,7 +112,7 @@ _ADDRESSES = (
     re.compile(r"(?<![\w@.-])(?:\w[\w-]{0,62}\.){1,6}[a-z]{2,24}(?:/|:\d)[^\s<>\"'`]{0,2000}", re.IGNORECASE),
     re.compile(r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?![\w.]*\d)"),
     re.compile(r"\blocalhost(?::\d+|/)[^\s<>\"'`]{0,2000}", re.IGNORECASE),
-    re.compile(r"\b(?:mailto|javascript|data):[^\s<>\"'`]{3,2000}", re.IGNORECASE),
+    re.compile(r"\b(?:mailto:|javascript:|data:\w{1,20}/)[^\s<>\"'`]{1,2000}", re.IGNORECASE),
 )
 
 
