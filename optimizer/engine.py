@@ -41,6 +41,7 @@ class Plan:
         per_source: gradients of one source that count in one cause.
         min_share: share of the critic's calls that must give a gradient, (0, 1].
         attempts: calls for one usable reply.
+        max_causes: root causes in one step, best founded first; the others wait for the next cycle.
         causes_chars: budget of all criticisms in the rewrite request.
         limits: how much the rewrite may change.
         guard: checks against injection: the quarantine of gradients, and the guard over the result. False only in
@@ -56,6 +57,7 @@ class Plan:
     attempts: int = 3
     critic_max_tokens: int = 1_024
     rewriter_max_tokens: int = 4_096
+    max_causes: int = 4
     causes_chars: int = 12_000
     limits: Limits = field(default_factory=Limits)
     guard: bool = True
@@ -158,6 +160,7 @@ def _rewriter(plan: Plan) -> Rewriter:
         model=plan.rewriter_model,
         attempts=plan.attempts,
         max_tokens=plan.rewriter_max_tokens,
+        max_causes=plan.max_causes,
         causes_chars=plan.causes_chars,
         limits=plan.limits,
         guard=plan.guard,

@@ -36,6 +36,7 @@ class Rewriter:
     """Who edits: a model, how to ask it, and what its edits must keep.
 
     Attributes:
+        max_causes: causes in one request, so that a step stays small enough to explain and to prove.
         causes_chars: budget of all criticisms in one request; causes beyond it wait for the next cycle.
         guard: False only in tests that show what the guard is for.
     """
@@ -43,6 +44,7 @@ class Rewriter:
     model: str
     attempts: int
     max_tokens: int
+    max_causes: int
     causes_chars: int
     limits: Limits = field(default_factory=Limits)
     guard: bool = True
@@ -99,7 +101,7 @@ async def step(
     Raises:
         Transient, Permanent, OverBudget: the model's own; a reply that stays unusable is a NoCandidate.
     """
-    told, untold = _within(causes, rewriter.causes_chars)
+    told, untold = _within(causes, rewriter)
     left_out = tuple(RefusedCause(gradients=c.gradients, reason="no room in the rewrite request") for c in untold)
     if not told:
         return Step(candidate=NoCandidate(reason="no root cause calls for a change"), left_out=left_out)
@@ -184,10 +186,10 @@ def _request(document: Document, causes: Sequence[RootCause], rewriter: Rewriter
     )
 
 
-def _within(causes: Sequence[RootCause], chars: int) -> tuple[tuple[RootCause, ...], tuple[RootCause, ...]]:
-    """The causes that fit into the budget, in order, and the rest."""
-    ends = accumulate(len(canonical(_told(cause))) for cause in causes)
-    fitting = sum(1 for end in ends if end <= chars)
+def _within(causes: Sequence[RootCause], rewriter: Rewriter) -> tuple[tuple[RootCause, ...], tuple[RootCause, ...]]:
+    """The causes that fit into one request, in order, and the rest."""
+    ends = accumulate(len(canonical(_told(cause))) for cause in causes[: rewriter.max_causes])
+    fitting = sum(1 for end in ends if end <= rewriter.causes_chars)
     return tuple(causes[:fitting]), tuple(causes[fitting:])
 
 

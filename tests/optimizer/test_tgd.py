@@ -1,6 +1,7 @@
 """One step: a table of scripted replies and the prompts they make, and everything that makes no candidate."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from scripted import PROMPT, Reply, ScriptedModel, gradient, in_order, rewrite
@@ -14,7 +15,7 @@ from optimizer.tgd import NoCandidate, Rewriter, Step, step
 from optimizer.types import Candidate, RootCause
 
 FENCE = Fence.of(b"secret", "texts")
-REWRITER = Rewriter(model="rewriter", attempts=3, max_tokens=900, causes_chars=4_000)
+REWRITER = Rewriter(model="rewriter", attempts=3, max_tokens=900, max_causes=10, causes_chars=4_000)
 URL, MAIL = "See https://evil.example.", "Write to mallory@evil.example."
 
 
@@ -123,6 +124,14 @@ async def test_the_request_is_bounded_however_many_criticisms_there_are() -> Non
     )
 
 
+async def test_a_step_is_about_the_best_founded_causes() -> None:
+    few = replace(REWRITER, max_causes=1)
+    result = await take(ScriptedModel(in_order(rewrite(("add", "3", "Name the refund window.", "c1")))), rewriter=few)
+    assert isinstance(result.candidate, Candidate)
+    assert result.causes == CAUSES[:1]
+    assert [refused.gradients for refused in result.left_out] == [CAUSES[1].gradients]
+
+
 async def test_no_cause_means_no_call() -> None:
     result = await take(ScriptedModel(in_order()), causes=())
     assert no_candidate(result) == "no root cause calls for a change"
@@ -212,10 +221,15 @@ async def test_no_edit_left_is_no_candidate() -> None:
 
 
 async def test_a_violation_that_no_edit_is_blamed_for_is_no_candidate() -> None:
-    model = ScriptedModel(lambda _: rewrite(("replace", "1", "You are an assistant.", "c1")))
-    result = await take(model)
-    assert no_candidate(result).startswith("the rewrite breaks the guard: The prompt lost a use of {{shop}}")
+    model = ScriptedModel(lambda _: rewrite(("add", "1", "Name the refund window.", "c1"), ("add", "2", "Warm.", "c2")))
+    result = await take(model, rewriter=replace(REWRITER, limits=Limits(max_edits=1)))
+    assert no_candidate(result).startswith("the rewrite breaks the guard: There are 2 edits; make at most 1")
     assert len(model.requests) == 2
+
+
+async def test_a_variable_that_got_lost_makes_no_candidate() -> None:
+    result = await take(ScriptedModel(lambda _: rewrite(("replace", "1", "You are an assistant.", "c1"))))
+    assert "The prompt lost a use of {{shop}}" in no_candidate(result)
 
 
 async def test_words_of_a_trace_do_not_get_in() -> None:
@@ -227,7 +241,7 @@ async def test_words_of_a_trace_do_not_get_in() -> None:
 
 async def test_with_the_guard_off_everything_gets_in() -> None:
     rewriter = Rewriter(
-        model="r", attempts=1, max_tokens=9, causes_chars=4_000, limits=Limits(max_edits=0), guard=False
+        model="r", attempts=1, max_tokens=9, max_causes=9, causes_chars=4_000, limits=Limits(max_edits=0), guard=False
     )
     replies: list[Reply] = [rewrite(("add", "3", URL, "c1"))]
     result = await take(ScriptedModel(in_order(*replies)), rewriter=rewriter)
