@@ -12,6 +12,7 @@ import asyncio
 import os
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import NoReturn
 
 import sqlalchemy as sa
@@ -57,6 +58,8 @@ class Lease(Records):
         self._lease_s = lease_s
         self._hand_back = hand_back
         self._on_lost = on_lost
+        # a thread of its own: a beat must not queue behind a stage's work, nor end with DBOS's pool
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="lease")
         postgres = engine.dialect.name == "postgresql"
         self._now = sa.literal_column(
             "extract(epoch from clock_timestamp())" if postgres else "(julianday('now') - 2440587.5) * 86400.0",
@@ -99,20 +102,21 @@ class Lease(Records):
         with self._write() as connection:
             connection.execute(sa.update(heartbeat).where(heartbeat.c.executor == self._executor).values(revoked=True))
 
-    async def pulse(self) -> None:
-        """Beat and reap until cancelled, or until the lease is lost."""
+    async def pulse(self, *, reaping: bool = True) -> None:
+        """Beat, and reap, until cancelled or until the lease is lost."""
+        loop = asyncio.get_running_loop()
         beaten, calm_until = time.monotonic(), 0.0
         while True:
             try:
-                if not await asyncio.to_thread(self.beat):
+                if not await loop.run_in_executor(self._thread, self.beat):
                     self._on_lost()
                     return
                 if time.monotonic() - beaten > self._lease_s:
                     # we were stalled, so others may have been: let them beat before anybody is called dead
                     calm_until = time.monotonic() + 2 * self._lease_s
                 beaten = time.monotonic()
-                if beaten > calm_until:
-                    await asyncio.to_thread(self.reap)
+                if reaping and beaten > calm_until:
+                    await loop.run_in_executor(self._thread, self.reap)
             except DOWN:
                 calm_until = time.monotonic() + 2 * self._lease_s  # after an outage everybody looks dead
             await asyncio.sleep(self._lease_s / 3)

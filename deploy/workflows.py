@@ -9,15 +9,17 @@ of `workflow_status` in `deploy.store.fence` and `deploy.lease`. `tests/deploy/t
 """
 
 import asyncio
+import functools
 import logging
 import math
 import os
 import traceback
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import TypeAlias
 
-from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, SetEnqueueOptions, SetWorkflowID
+from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, SetEnqueueOptions, SetWorkflowID, WorkflowHandleAsync
 from dbos._context import get_local_dbos_context
 
 from deploy.lease import Lease, leave_at_once
@@ -102,6 +104,11 @@ class Worker:
         self.executor = uuid.uuid4().hex
         self._lease = Lease(store.engine, self.executor, lease_s=lease_s, hand_back=_hand_back, on_lost=on_lost)
 
+    @property
+    def running(self) -> bool:
+        """True while cycles are taken and the lease is kept alive."""
+        return self._pulse is not None and not self._pulse.done() and not self._parking
+
     async def start(self) -> None:
         """Take cycles, on the event loop that is running now."""
         global _started
@@ -121,8 +128,7 @@ class Worker:
             polling_interval_sec=self._poll_s,
             on_conflict="always_update",
         )
-        self._pulse = asyncio.create_task(self._lease.pulse(), name="pulse")
-        self._pulse.add_done_callback(self._pulse_ended)
+        self._beat(reaping=True)
 
     async def stop(self, grace_s: float = 20.0) -> None:
         """Park: take no more, let running stages end within the grace, and leave the rest to whoever comes next.
@@ -132,10 +138,14 @@ class Worker:
         """
         global _started
         self._parking = True
-        await asyncio.to_thread(DBOS.destroy, workflow_completion_timeout_sec=math.ceil(grace_s))
+        self._beat(reaping=False)  # what drains is still ours, but DBOS can hand nothing over any more
+        # DBOS made its own threads the loop's default ones, and ends them
+        loop, threads = asyncio.get_running_loop(), ThreadPoolExecutor()
+        drain = functools.partial(DBOS.destroy, workflow_completion_timeout_sec=math.ceil(grace_s))
+        await loop.run_in_executor(threads, drain)
+        loop.set_default_executor(threads)
         if self._pulse is not None:
             self._pulse.cancel()
-            await asyncio.gather(self._pulse, return_exceptions=True)
         await asyncio.to_thread(self._lease.leave)
         _started = None
 
@@ -156,9 +166,8 @@ class Worker:
 
         Raises whatever DBOS says of a cycle that was cancelled or died too often.
         """
-        handle = await DBOS.retrieve_workflow_async(id_)
-        state: State = await handle.get_result(polling_interval_sec=min(0.5, self._poll_s))
-        return state
+        handle: WorkflowHandleAsync[State] = await DBOS.retrieve_workflow_async(id_)
+        return await handle.get_result(polling_interval_sec=min(0.5, self._poll_s))
 
     async def cancel(self, id_: str, reason: str) -> None:
         """Stop a cycle: no call and no effect of it begins from now on, and its prompt's next slot may start."""
@@ -214,6 +223,12 @@ class Worker:
                 await asyncio.to_thread(cycles.advance, run, CycleState.FAILED, at=now, reason=str(bug))
         return state
 
+    def _beat(self, *, reaping: bool) -> None:
+        if self._pulse is not None:
+            self._pulse.cancel()
+        self._pulse = asyncio.create_task(self._lease.pulse(reaping=reaping), name="pulse")
+        self._pulse.add_done_callback(self._pulse_ended)
+
     def _pulse_ended(self, pulse: asyncio.Task[None]) -> None:
         if not pulse.cancelled() and (error := pulse.exception()):
             log.error("the heartbeat died: %s", type(error).__name__)
@@ -230,7 +245,7 @@ class Worker:
             "enable_otlp": False,
             "use_listen_notify": False,
             "sys_db_pool_size": 5,
-            "max_executor_threads": 16,
+            "max_executor_threads": 32,  # every `asyncio.to_thread` of the process runs in them
             "notification_listener_polling_interval_sec": 5.0,
             "scheduler_polling_interval_sec": 3600.0,
         }
@@ -255,3 +270,4 @@ def _quiet_logging() -> None:
     theirs = logging.getLogger("dbos")
     theirs.handlers.clear()
     theirs.propagate = True
+    theirs.setLevel(logging.WARNING)
