@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from optimizer.backward import Critic, DroppedLoss, backward
 from optimizer.causes import RefusedCause, group
+from optimizer.document import Document
 from optimizer.fence import Fence
 from optimizer.guard import Limits
 from optimizer.meta import critic as critic_meta
@@ -69,7 +70,7 @@ class Outcome:
 
     Attributes:
         losses: those that the critic was asked about.
-        left_out: losses beyond `max_losses`.
+        left_out: losses beyond `max_losses`, or all when nothing may change.
         gradients: one per loss in the order of the losses, "no change" among them; failed calls are in `dropped`.
         causes: those that the rewriter was asked about.
         meta_versions: of the meta-prompts.
@@ -110,6 +111,8 @@ async def optimize(
         Permanent, OverBudget: the model's own. Transient: the rewriter could not be reached; the critic's failures
             are counted in the outcome instead.
     """
+    if not Document.of(prompt.body).lines:
+        return Outcome(candidate=NoCandidate(reason="the prompt has no line that may change"), left_out=tuple(losses))
     used, left_out = in_turns(losses, plan.max_losses)
     critic = Critic(model=plan.critic_model, attempts=plan.attempts, max_tokens=plan.critic_max_tokens)
     results = await backward(prompt, used, model, critic=critic, fence=fence)

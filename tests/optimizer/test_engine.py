@@ -9,6 +9,7 @@ from optimizer.engine import NoCandidate, Outcome, Plan, in_turns, optimize
 from optimizer.errors import Unreachable
 from optimizer.fence import Fence
 from optimizer.ports import ModelRequest
+from optimizer.prompts import Message, PromptVersion
 from optimizer.types import Candidate, TextLoss
 
 FENCE = Fence.of(b"secret", "texts")
@@ -88,6 +89,14 @@ async def test_no_losses_no_calls() -> None:
     model = ScriptedModel(refunds)
     assert reason(await run(model, [])) == "nobody complained"
     assert model.requests == []
+
+
+async def test_a_chat_prompt_without_a_system_message_is_left_alone() -> None:
+    prompt = PromptVersion(name="chat", version=1, body=(Message(role="user", content="{{question}}"),))
+    model, losses = ScriptedModel(refunds), complaints(3)
+    outcome = await optimize(prompt, losses, model, plan=PLAN, fence=FENCE, source_texts=[])
+    assert reason(outcome) == "the prompt has no line that may change"
+    assert (model.requests, outcome.left_out) == ([], tuple(losses))
 
 
 async def test_critics_that_see_no_fault_end_the_pass() -> None:
