@@ -18,6 +18,7 @@ OPERATORS: Mapping[str, list[str]] = {
     "datetime": [">", "<", ">=", "<="],
     "arrayOptions": ["any of", "none of", "all of"],
     "stringObject": ["=", "contains", "does not contain", "starts with", "ends with"],
+    "numberObject": ["=", ">", "<", ">=", "<="],
     "boolean": ["=", "<>"],
     "null": ["is null", "is not null"],
 }
@@ -153,7 +154,7 @@ def _issues(item: Any, index: int) -> list[Issue]:
         return [custom(f"Invalid value for a {item['type']} filter", "filter", index, "value")]
     if value in ("", []):
         return [custom("Filter values must not be empty", "filter", index, "value")]
-    if item["type"] == "stringObject" and not isinstance(item.get("key"), str):
+    if item["type"].endswith("Object") and not isinstance(item.get("key"), str):
         return [custom("Invalid input: expected string", "filter", index, "key")]
     return []
 
@@ -165,5 +166,6 @@ VALUES: Mapping[str, Any] = {
     "datetime": str,
     "arrayOptions": list,
     "stringObject": str,
+    "numberObject": int | float,
     "boolean": bool,
 }
