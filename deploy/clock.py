@@ -78,6 +78,11 @@ class CycleClock:
         if self._scheduler.running:
             self._scheduler.shutdown(wait=False)
 
+    @property
+    def running(self) -> bool:
+        """True between start and stop."""
+        return bool(self._scheduler.running)
+
     async def tick(self, prompt: str) -> None:
         """Ask for the slot of a prompt that was due last."""
         due = last_due(self._schedules[prompt], self._clock.now())

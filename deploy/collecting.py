@@ -53,8 +53,8 @@ async def collect(house: House, run: Run, state: dict[str, Json]) -> dict[str, J
         **state,
         "base_version": base,
         "newest": head.newest,
-        "generations": sorted({loss.trace.generation.id for loss in chosen}),
-        "losses": [loss.id for loss in chosen],
+        "generations": list[Json](sorted({loss.trace.generation.id for loss in chosen})),
+        "losses": list[Json](loss.id for loss in chosen),
         "replay": await recent_inputs(house, prompt, now),
     }
 

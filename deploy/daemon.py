@@ -60,7 +60,6 @@ def web_of(house: House, worker: Worker, clock: CycleClock) -> Starlette:
         house.clock,
         vitals=lambda: {"clock": clock.running, "worker": worker.running},
         metrics=metrics_of(house.store, house.settings, house.clock),
-        trace_url=house.server.trace_url,
     )
 
 

@@ -49,7 +49,7 @@ CYCLE_TRANSITIONS: Mapping[CycleState, frozenset[CycleState]] = {
     C.IDLE: frozenset({C.COLLECTING, C.SKIPPED, C.FAILED}),
     C.COLLECTING: frozenset({C.OPTIMIZING, C.SKIPPED, C.FAILED}),
     C.OPTIMIZING: frozenset({C.GATING, C.SKIPPED, C.FAILED}),
-    C.GATING: frozenset({C.PROPOSING, C.SKIPPED, C.FAILED}),
+    C.GATING: frozenset({C.PROPOSING, C.DONE, C.SKIPPED, C.FAILED}),
     C.PROPOSING: frozenset({C.DONE, C.SKIPPED, C.FAILED}),
     C.DONE: frozenset(),
     C.SKIPPED: frozenset(),
@@ -109,7 +109,8 @@ Drawn from the tables in `deploy/lifecycle.py`; a test keeps them equal. To draw
 {diagram(CYCLE_TRANSITIONS)}
 ```
 
-`skipped` always carries its reason: nothing to learn from, no candidate, a verdict that is not a pass.
+`skipped` always carries its reason: nothing to learn from, or no candidate. `done` means that
+the gate has spoken; only a pass goes through `proposing`.
 
 ## Release: one version on its way to, or back from, production (days)
 

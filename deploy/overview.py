@@ -26,6 +26,11 @@ SHOWN_CHARS = 240
 SPEND_WINDOW = timedelta(days=30)
 
 
+def trace_url(settings: Settings, project_id: str) -> str:
+    """Where Langfuse shows a trace, with `{trace_id}` still in it; empty while the project is not known."""
+    return f"{settings.langfuse.host.rstrip('/')}/project/{project_id}/traces/{{trace_id}}" if project_id else ""
+
+
 def status(store: Store, settings: Settings, now: datetime) -> dict[str, Any]:
     """Every registered prompt with its last cycle and spend, and the latest cycles of all."""
     spend = spend_of(store, now)
@@ -61,15 +66,15 @@ def cycle_line(store: Store, row: CycleRow) -> dict[str, Any]:
     }
 
 
-def cycle(store: Store, cycle_id: str, trace_url: str = "") -> dict[str, Any]:
-    """Everything about one cycle. `trace_url` holds `{trace_id}`, or is empty when nobody knows the project."""
+def cycle(store: Store, settings: Settings, cycle_id: str) -> dict[str, Any]:
+    """Everything about one cycle. Raises NotFound."""
     row = store.cycles.get(cycle_id)
     report = store.reports.load(cycle_id)
     return {
         **cycle_line(store, row),
         "base_version": row.parent_version,
         "published_version": release_version(store, cycle_id),
-        "changes": changes(store, row, trace_url),
+        "changes": changes(store, row, trace_url(settings, store.polls.project(row.prompt))),
         "report": as_document(report) if report else None,
         "events": [
             {"at": moment(e.at), "state": str(e.state), "note": e.reason} for e in store.cycles.events(cycle_id)
@@ -77,25 +82,25 @@ def cycle(store: Store, cycle_id: str, trace_url: str = "") -> dict[str, Any]:
     }
 
 
-def changes(store: Store, row: CycleRow, trace_url: str) -> list[dict[str, Any]]:
+def changes(store: Store, row: CycleRow, link: str) -> list[dict[str, Any]]:
     """Every changed line with its reason and the complaints behind it."""
     if not row.candidate_id:
         return []
     candidate = store.lineage.load_candidate(row.candidate_id, row.id)
-    return changes_of(candidate, trace_url)
+    return changes_of(candidate, link)
 
 
-def changes_of(candidate: Candidate, trace_url: str) -> list[dict[str, Any]]:
-    """The lineage of a candidate's lines."""
+def changes_of(candidate: Candidate, link: str) -> list[dict[str, Any]]:
+    """The lineage of a candidate's lines. `link` is a trace's address with `{trace_id}` in it, or empty."""
     document = Document.of(candidate.parent.body).apply(candidate.edits)
     return [
-        {"old": change.old, "new": change.new, "op": str(change.op), **behind(change.edit, trace_url)}
+        {"old": change.old, "new": change.new, "op": str(change.op), **behind(change.edit, link)}
         for change in document.changes
         if change.op is not ChangeOp.KEEP and change.edit is not None
     ]
 
 
-def behind(edit: Edit, trace_url: str) -> Mapping[str, Any]:
+def behind(edit: Edit, link: str) -> Mapping[str, Any]:
     """Why an edit was made: its reason, its root cause, and who complained."""
     gradients = edit.cause.gradients
     return {
@@ -106,7 +111,7 @@ def behind(edit: Edit, trace_url: str) -> Mapping[str, Any]:
         "traces": [
             {
                 "id": gradient.loss.trace.generation.trace_id,
-                "url": trace_url.format(trace_id=gradient.loss.trace.generation.trace_id) if trace_url else "",
+                "url": link.format(trace_id=gradient.loss.trace.generation.trace_id) if link else "",
                 "kind": str(gradient.loss.kind),
                 "complaint": excerpt(" ".join(gradient.loss.text.split()), SHOWN_CHARS),
             }

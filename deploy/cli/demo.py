@@ -34,7 +34,16 @@ PROMPT = "support-assistant"
 SETTINGS = """\
 # Written by `tracegrad demo`; the addresses are those of its last run.
 langfuse: {{host: "{langfuse}", public_key: {public_key}, secret_key: {secret_key}, requests_per_minute: 0}}
-model: {{base_url: "{model}", api_key: {api_key}, task: sim-task, critic: sim-critic, judge: sim-judge}}
+model:
+  base_url: "{model}"
+  api_key: {api_key}
+  task: sim-task
+  critic: sim-critic
+  judge: sim-judge
+  prices:  # simulated, like the models
+    sim-task: {{input_usd_per_mtok: 0.25, output_usd_per_mtok: 2}}
+    sim-critic: {{input_usd_per_mtok: 1.25, output_usd_per_mtok: 10}}
+    sim-judge: {{input_usd_per_mtok: 1.25, output_usd_per_mtok: 10}}
 prompts:
   - name: support-assistant
     publish_label: production
@@ -105,7 +114,7 @@ def watch(demo: Demo, world: dict[str, str]) -> int:
     say(f"One cycle on the prompt '{PROMPT}', as the daemon runs it:", style="bold")
     cycle_id = asyncio.run(run_once(demo.settings, PROMPT, demo.terminal))
     store = Store.open(demo.settings.database_url, SystemClock())
-    shown = overview.cycle(store, cycle_id)
+    shown = overview.cycle(store, demo.settings, cycle_id)
     render(shown, demo.terminal)
     refused: list[dict[str, Any]] = []
     if shown["state"] == "done" and shown["verdict"] == Verdict.PASS:

@@ -139,9 +139,8 @@ def sandbox(
     """Run the simulated Langfuse and the simulated model alone, on 127.0.0.1."""
     from deploy.cli.sandbox import command
 
-    command(
-        folder=folder, langfuse_port=langfuse_port, model_port=model_port, seed=seed, empty=empty, latency_s=latency
-    )
+    ports = (langfuse_port, model_port)
+    command(folder=folder, ports=ports, seed=seed, empty=empty, latency_s=latency)
 
 
 @app.command("setup-node")

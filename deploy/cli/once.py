@@ -30,7 +30,7 @@ def command(options: Options, prompt: str, *, dry_run: bool) -> int:
     settings.prompt(prompt)
     cycle_id = asyncio.run(run_once(settings, prompt, terminal, dry_run=dry_run))
     store = Store.open(settings.database_url, SystemClock())
-    shown = overview.cycle(store, cycle_id)
+    shown = overview.cycle(store, settings, cycle_id)
     terminal.give(shown)
     render(shown, terminal)
     if dry_run and shown["verdict"] == Verdict.PASS:

@@ -15,7 +15,7 @@ COLOUR = {"pass": "green", "done": "green", "fail": "red", "failed": "red", "und
 def command(options: Options, cycle_id: str) -> None:
     """Show a cycle from the store; nothing outside is asked."""
     settings, terminal = load(options.config), Terminal(as_json=options.as_json)
-    shown = overview.cycle(Store.open(settings.database_url, SystemClock()), cycle_id)
+    shown = overview.cycle(Store.open(settings.database_url, SystemClock()), settings, cycle_id)
     terminal.give(shown)
     render(shown, terminal)
 

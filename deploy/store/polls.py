@@ -20,6 +20,13 @@ class Polls(Records):
             return connection.execute(found).scalar()
 
     @waiting_out
+    def project(self, prompt: str) -> str:
+        """The project that the prompt's complaints were read from last; empty before the first time."""
+        found = sa.select(poll.c.project).where(poll.c.prompt == prompt).order_by(poll.c.watermark.desc()).limit(1)
+        with self._read() as connection:
+            return connection.execute(found).scalar() or ""
+
+    @waiting_out
     def advance(self, project: str, prompt: str, watermark: datetime) -> None:
         """Move the watermark forward; it never moves back."""
         row = {"project": project, "prompt": prompt, "watermark": watermark}

@@ -57,7 +57,7 @@ class SafeHeaders:
 
 
 def create_app(
-    store: Store, settings: Settings, clock: Clock, *, vitals: Vitals, metrics: CollectorRegistry, trace_url: str
+    store: Store, settings: Settings, clock: Clock, *, vitals: Vitals, metrics: CollectorRegistry
 ) -> Starlette:
     """The application over one store."""
     templates = Jinja2Templates(HERE / "templates")
@@ -78,7 +78,7 @@ def create_app(
 
     async def cycle(request: Request) -> Response:
         try:
-            shown = await asyncio.to_thread(overview.cycle, store, request.path_params["cycle_id"], trace_url)
+            shown = await asyncio.to_thread(overview.cycle, store, settings, request.path_params["cycle_id"])
         except NotFound as error:
             raise HTTPException(404, str(error)) from error
         return page(request, "cycle.html", {"c": shown})
