@@ -120,7 +120,7 @@ class MemoryRegistry:
         versions.append(made)
         for label in ("latest", *labels):
             self._point(name, label, made.version)
-        return versions[-1]
+        return self._versions[name][-1]
 
     def label(self, name: str, label: str, version: int) -> None:
         """Point a label, whatever it pointed to before."""

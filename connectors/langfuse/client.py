@@ -44,7 +44,7 @@ class LangfuseClient:
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
-            auth=aiohttp.BasicAuth(self.access.public_key, self.access.secret_key),
+            headers={"Authorization": self.access.authorization},
             connector=aiohttp.TCPConnector(limit=_POOL),
             timeout=aiohttp.ClientTimeout(total=self.access.timeout_s),
         )

@@ -1,6 +1,7 @@
 """How to reach one Langfuse project, and what may be read from it. It must never appear in a log: it holds the keys."""
 
 import re
+from base64 import b64encode
 from dataclasses import dataclass, field
 
 from optimizer.errors import BadSettings
@@ -59,6 +60,11 @@ class LangfuseAccess:
                     f"the environment '{name}' holds our own traces or experiments, not production",
                     "remove it from `langfuse.environments`",
                 )
+
+    @property
+    def authorization(self) -> str:
+        """The header's value, which is as secret as the keys."""
+        return "Basic " + b64encode(f"{self.public_key}:{self.secret_key}".encode()).decode("ascii")
 
     def url(self, path: str) -> str:
         """The absolute address of an API path, which begins with a slash."""
