@@ -192,7 +192,7 @@ def ended(pids: Path) -> bool:
 
 async def test_a_run_that_hangs_is_ended_with_everything_it_started(tmp_path: Path) -> None:
     runtime, pids = hanging(tmp_path)
-    evidence = await evaluator(runtime, ScriptedModel(echo), timeout_s=4.0).compare(arms(), CASES)
+    evidence = await evaluator(runtime, ScriptedModel(echo), timeout_s=8.0).compare(arms(), CASES)
     assert not evidence.complete
     assert evidence.note == "promptfoo did not finish in time and was ended"
     assert isinstance(evidence.pairs[0].candidate.result, Unscored)
