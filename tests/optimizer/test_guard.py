@@ -48,6 +48,7 @@ LEGITIMATE = [
     "Quote prices like 1,299.00 EUR and order numbers like 20261120 unchanged.",
     "Antworte auf Deutsch, wenn die Frage auf Deutsch gestellt ist – höflich 🙂❤️.",
     "お客様の言語で答えてください。",
+    "Opening hours from 2026-01-15 10 to 2026-02-15 18; the password: required; token: optional.",
     "Look at once. The answer comes first. Add the total at the end.",
 ]
 
@@ -180,6 +181,7 @@ def test_messages_for_a_repair_show_nothing_that_was_found() -> None:
     ("rule", "bad"),
     [
         (Rule.VARIABLES, edit("remove", "1")),
+        (Rule.VARIABLES, edit("remove", "1", "the text of a removal counts for nothing: {{company}}")),
         (Rule.VARIABLES, edit("replace", "6", "Question: question")),
         (Rule.COMPOSITION, edit("remove", "5")),
         (Rule.COMPOSITION, edit("replace", "5", "@@@langfusePrompt:name=tone|label=canary@@@")),
@@ -274,12 +276,19 @@ def test_a_copy_of_eight_words_is_found_in_any_dress(text: str) -> None:
     "text",
     [
         "black dog always barks at the postman",
+        "a black dog always barks at the postman",
         "my neighbour's black cat always barks at the postman, every evening",
         "postman the at barks always dog black neighbour's my",
     ],
 )
 def test_fewer_words_or_others_are_no_copy(text: str) -> None:
     assert checked(add(text), sources=(SOURCE,)) == []
+
+
+def test_the_eighth_word_makes_the_copy() -> None:
+    assert checked(add("dog always barks at the postman, every"), sources=(SOURCE,)) == []
+    assert checked(add("dog always barks at the postman, every single"), sources=(SOURCE,)) == [Rule.COPIED]
+    assert checked(add("dog always"), sources=(SOURCE,), limits=Limits(copied_words=2)) == [Rule.COPIED]
 
 
 def test_a_copy_across_two_edits_is_found_though_neither_is_to_blame() -> None:
