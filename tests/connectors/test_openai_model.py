@@ -385,6 +385,21 @@ async def test_concurrency_is_bounded_and_every_one_of_300_calls_is_answered() -
     assert setup.chat.most_in_flight == 8
 
 
+async def test_a_call_that_waits_keeps_its_place() -> None:
+    seconds: list[asyncio.Task[Any]] = []
+
+    async def sleep(_wait_s: float) -> None:
+        seconds.append(asyncio.create_task(model.complete(ask(model="second"))))
+        await asyncio.wait(seconds, timeout=0.3)
+
+    chat = ScriptedChat(in_turn(failure(503), completion()))
+    with serve(chat.app) as base_url:
+        async with OpenAIModel(f"{base_url}/v1", KEY, rules=CallRules(concurrency=1), sleep=sleep) as model:
+            await model.complete(ask(model="first"))
+            await seconds[0]
+    assert [body["model"] for body in chat.bodies] == ["first", "first", "second"]
+
+
 async def test_cancelled_calls_leave_nothing_behind_and_give_their_place_back() -> None:
     reached = asyncio.Event()
     loop = asyncio.get_running_loop()
