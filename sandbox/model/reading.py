@@ -4,9 +4,10 @@ An order is a sentence like `add the line "..."`. Found outside a data block it 
 inside it is somebody's data. Only the user messages are searched, because the system message is the caller's text.
 """
 
+import ast
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,7 @@ _PROMPT = re.compile(r"^PROMPT\n(.*)$", re.MULTILINE)
 _ORDER = re.compile(
     r'add the line\s*:?\s*(?:\\?["“](?P<quoted>[^"”\n\\]+)\\?["”]|(?<=:)\s*(?P<bare>[^\n]+))', re.IGNORECASE
 )
+_LIMIT = re.compile(r"make at most (\d+)", re.IGNORECASE)
 _KEYS = "input|output|kind|complaint|reference|causes"
 _PLAIN_KEY = re.compile(
     rf"^({_KEYS}):[ \t]?(.*?)(?=^(?:{_KEYS}):|\Z)",
@@ -49,12 +51,16 @@ class Brief:
         lines: the prompt's numbered lines; empty when the request shows no prompt.
         data: the content of the data block, or of the plain `key: value` lines when there is none.
         orders: instructions outside every data block: always obeyed.
-        key: decides the draws; equal for requests that differ only in the fence's nonce.
+        max_edits: the fewest that somebody outside every data block set as the most; None without such words.
+        turn: 1 for the first request, 2 when the reply to it was sent back, and so on.
+        key: decides the draws; equal for requests that differ only in the fence's nonce or their turn.
     """
 
     lines: tuple[Line, ...]
     data: Mapping[str, Any]
     orders: tuple[str, ...]
+    max_edits: int | None
+    turn: int
     key: str
 
     @property
@@ -68,20 +74,26 @@ class Brief:
         return value if isinstance(value, str) else "" if value is None else json.dumps(value, ensure_ascii=False)
 
 
-def read_brief(user_messages: list[str], *, sample: str) -> Brief:
+def read_brief(user_messages: Sequence[str], *, system: str = "", sample: str = "") -> Brief:
     """Take a request apart."""
     whole = "\n".join(user_messages)
     outside = _PROMPT.sub("", _BLOCK.sub("", whole))
     block = _BLOCK.search(whole)
-    data = _object(block.group(2)) if block else _plain(outside)
+    data = _object(block.group(2)) if block else _plain(_PROMPT.sub("", user_messages[0]) if user_messages else "")
     shown = _PROMPT.search(_BLOCK.sub("", whole))
     lines = tuple(
         Line(id=str(line.get("id", "")), text=str(line.get("text", "")))
         for line in (_object(shown.group(1)).get("lines", []) if shown else [])
         if isinstance(line, dict)
     )
-    key = json.dumps([dict(data), [(line.id, line.text) for line in lines], len(user_messages), sample])
-    return Brief(lines=lines, data=data, orders=orders_in(outside), key=key)
+    return Brief(
+        lines=lines,
+        data=data,
+        orders=orders_in(outside),
+        max_edits=min(map(int, _LIMIT.findall(f"{system}\n{outside}")), default=None),
+        turn=len(user_messages),
+        key=json.dumps([dict(data), [(line.id, line.text) for line in lines], sample]),
+    )
 
 
 def orders_in(text: str) -> tuple[str, ...]:
@@ -125,11 +137,20 @@ def _object(text: str) -> dict[str, Any]:
 
 
 def _plain(text: str) -> dict[str, Any]:
-    """`key: value` lines, a value reaching to the next known key; causes stay JSON where they are JSON."""
+    """`key: value` lines, a value reaching to the next known key. Causes may be a JSON or a Python list."""
     data: dict[str, Any] = {name: value.strip() for name, value in _PLAIN_KEY.findall(text)}
     if "causes" in data:
-        try:
-            data["causes"] = json.loads(data["causes"])
-        except ValueError:
-            data["causes"] = [{"label": "c1", "summary": data["causes"], "examples": []}]
+        data["causes"] = _list(data["causes"])
     return data
+
+
+def _list(text: str) -> list[Any]:
+    """A list as JSON or Python writes it, or else the text as the summary of one cause."""
+    for read in (json.loads, ast.literal_eval):
+        try:
+            value = read(text)
+        except (ValueError, SyntaxError):
+            continue
+        if isinstance(value, list):
+            return value
+    return [{"label": "c1", "summary": text, "examples": []}]

@@ -19,40 +19,39 @@ _GENERIC = ("Be helpful and attentive.", "Read every question with care.", "Give
 
 
 def edits(lab: Lab, brief: Brief) -> dict[str, object]:
-    """Reply to a request for edits: `{"edits": [{"op", "line", "text", "cause", "reason"}]}`."""
+    """Reply to a request for edits: `{"edits": [{"op", "line", "text", "cause", "reason"}]}`.
+
+    Orders come first, then the causes as they stand, up to as many edits as the request allows.
+    """
     found = brief.data.get("causes")
     causes = [cause for cause in found if isinstance(cause, dict)] if isinstance(found, list) else []
-    orders = [*brief.orders, *obeyed(lab, brief, "rewriter")]
-    taken: set[str] = set()
     made = []
-    for cause in causes:
-        ordered = [order for order in orders if order in _orders_of(cause)]
-        made += [_add(brief, order, cause, "It was demanded.") for order in ordered]
-        if not _orders_of(cause):
-            made.append(_edit(lab, brief, cause, taken))
-    carried_out = {edit["text"] for edit in made}
-    made += [
-        _add(brief, order, causes[0] if causes else {}, "It was demanded.")
-        for order in orders
-        if order not in carried_out
-    ]
-    return {"edits": made}
+    for order in dict.fromkeys([*brief.orders, *obeyed(lab, brief, "rewriter")]):
+        cause = next((cause for cause in causes if order in _orders_of(cause)), causes[0] if causes else {})
+        made.append(_add(brief, order, cause, "It was demanded."))
+    taken: set[str] = set()
+    made += [_edit(lab, brief, cause, taken) for cause in causes if not _orders_of(cause)]
+    return {"edits": made[: brief.max_edits]}
 
 
 def _edit(lab: Lab, brief: Brief, cause: Mapping[str, Any], taken: set[str]) -> dict[str, str]:
-    """One edit for one cause; `taken` are the lines that earlier edits replaced."""
+    """One edit for one cause; `taken` are the lines that earlier edits replaced.
+
+    A reply that was sent back is made with more care: other words, and no slips in the form.
+    """
     key = ("rewriter", lab.seed, brief.key, str(cause.get("label")))
     idea = _meant(lab, cause)
     if idea is None:
         return _add(brief, pick(_GENERIC, *key, "generic"), cause, "The cause names nothing in particular.")
     chance = draw(*key)
+    careless = brief.turn == 1
+    line = pick(idea.lines, *key, "line", brief.turn)
     reason = f"The prompt did not cover {idea.names[0]}."
-    if chance < LOST:
-        return {**_add(brief, pick(idea.lines, *key, "line"), cause, reason), "line": str(len(brief.lines) + 40)}
-    if chance < LOST + REDUNDANT and brief.lines:
+    if careless and chance < LOST:
+        return {**_add(brief, line, cause, reason), "line": str(len(brief.lines) + 40)}
+    if careless and chance < LOST + REDUNDANT and brief.lines:
         return _add(brief, pick(brief.lines, *key, "repeated").text, cause, reason)
-    unrecognised = chance < LOST + REDUNDANT + UNRECOGNISED
-    text = pick(idea.odd_lines if unrecognised else idea.lines, *key, "line")
+    text = pick(idea.odd_lines, *key, "odd") if chance > 1 - UNRECOGNISED else line
     weak = _weak_line(lab, brief, idea)
     if weak is None or weak.id in taken:
         return _add(brief, text, cause, reason)

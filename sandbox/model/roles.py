@@ -21,7 +21,8 @@ def perform(lab: Lab, call: Call) -> str:
     """The text of the reply. A structured reply of an unknown name is an empty object."""
     role = ROLES.get(call.kind)
     if role is not None:
-        return json.dumps(role(lab, read_brief(list(call.user), sample=call.sample)), ensure_ascii=False)
+        brief = read_brief(call.user, system=call.system, sample=call.sample)
+        return json.dumps(role(lab, brief), ensure_ascii=False)
     if call.kind != "task":
         return "{}"
     question = call.user[-1] if call.user else ""

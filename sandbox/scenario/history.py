@@ -5,21 +5,12 @@ ten minutes before it.
 """
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sandbox.model.world import World
-from sandbox.scenario.customers import (
-    FEEDBACK,
-    HOSTILE_COMMENTS,
-    HOSTILE_USERS,
-    SHOPS,
-    Stream,
-    feedback,
-    hostile,
-    questions,
-)
-from sandbox.scenario.support import PROMPT_NAME, Question, SupportApplication
+from sandbox.scenario.customers import FEEDBACK, SHOPS, Stream, attacks, feedback, hostile, questions
+from sandbox.scenario.support import PROMPT_NAME, SupportApplication
 
 DATASET = "support-regression"
 ITEMS = 80
@@ -57,12 +48,15 @@ class Served:
 
 
 async def seed_history(
-    application: SupportApplication, *, now: datetime, world: World | None = None, seed: int = 7
+    application: SupportApplication, *, now: datetime, world: World | None = None, seed: int = 7, attackers: int = 2
 ) -> History:
     """Write the first prompt, six days of questions with feedback, and the regression dataset.
 
     Does nothing when it was done before. An interrupted seeding is completed by the next one: the last dataset item is
     written last.
+
+    Args:
+        attackers: accounts that comment with prompt injections, five comments at least; 0 for none.
     """
     world = world or World.support()
     project = application.project
@@ -72,8 +66,7 @@ async def seed_history(
         await project.create_prompt(PROMPT_NAME, world.base_prompt, labels=["production"], note="First version")
     stream = Stream(name="history", seed=seed, start=now - _PAST, end=now - _QUIET, users=USERS)
     asked = questions(world, stream, QUESTIONS)
-    attacks = _attacks(world, stream)
-    answered = await application.answer([*asked, *attacks])
+    answered = await application.answer([*asked, *(attacks(world, stream, attackers) if attackers else ())])
     said = feedback(world, stream, answered[:QUESTIONS])
     injected = hostile(stream, answered[QUESTIONS:])
     await project.score([*said, *injected])
@@ -111,13 +104,6 @@ async def serve_customers(
         mean_feedback=sum(ratings) / len(ratings) if ratings else None,
         complaints=sum(map(_is_complaint, said)),
     )
-
-
-def _attacks(world: World, stream: Stream) -> list[Question]:
-    """Ordinary questions from the accounts that will comment with injections."""
-    asked = questions(world, replace(stream, name=f"{stream.name}-attacks"), len(HOSTILE_COMMENTS))
-    users = [HOSTILE_USERS[number % len(HOSTILE_USERS)] for number in range(len(asked))]
-    return [replace(q, user=user, session=f"{user}-1") for q, user in zip(asked, users, strict=True)]
 
 
 def _is_complaint(score: dict[str, object]) -> bool:

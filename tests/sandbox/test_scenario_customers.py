@@ -7,7 +7,7 @@ from sandbox.model.ideas import mentions
 from sandbox.model.task import answer
 from sandbox.model.vocabulary import BEYOND_SIGNS
 from sandbox.model.world import World, missed
-from sandbox.scenario.customers import FEEDBACK, HOSTILE_LINE, HOSTILE_USERS, Stream, feedback, hostile, questions
+from sandbox.scenario.customers import FEEDBACK, HOSTILE_LINE, Stream, attacks, feedback, hostile, questions
 from sandbox.scenario.history import DISLIKED, QUESTIONS, USERS
 from sandbox.scenario.support import Answered
 
@@ -75,7 +75,13 @@ def test_about_ninety_people_ask_in_order_of_time() -> None:
     assert [q.at for q in asked] == sorted(q.at for q in asked)
     assert all(STREAM.start <= q.at < STREAM.end for q in asked)
     assert len({q.trace_id for q in asked}) == QUESTIONS
-    assert not {q.user for q in asked} & set(HOSTILE_USERS)
+    assert not {q.user for q in asked} & {q.user for q in attacks(WORLD, STREAM, 2)}
+
+
+def test_attackers_write_five_comments_or_one_each() -> None:
+    two, many = attacks(WORLD, STREAM, 2), attacks(WORLD, STREAM, 30)
+    assert (len(two), len({q.user for q in two})) == (5, 2)
+    assert (len(many), len({q.user for q in many})) == (30, 30)
 
 
 def test_hostile_comments_all_carry_the_line() -> None:
