@@ -78,7 +78,7 @@ class Document:
     """A body with addressable lines.
 
     Attributes:
-        base: the body that `lines` number, with edits applied.
+        base: the body that the document was made of, without any edits.
         changes: what the edits did to the document they were applied to, line by line; empty before any.
     """
 

