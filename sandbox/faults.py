@@ -41,6 +41,8 @@ class Faults:
         Raises:
             ValueError: a name or a bucket is unknown, or a value has the wrong type.
         """
+        if not isinstance(changes, Mapping):
+            raise ValueError("faults are set by name")
         known = self.settings
         if unknown := sorted(set(changes) - set(known)):
             raise ValueError(f"unknown faults {unknown}; known are {sorted(known)}")

@@ -9,10 +9,12 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+_COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+
 
 def fragment(fields: Mapping[str, Any]) -> str:
     """`"a":1,"b":2`, ready to stand between braces."""
-    return json.dumps(fields, ensure_ascii=False, separators=(",", ":"))[1:-1]
+    return _COMPACT.encode(fields)[1:-1]
 
 
 def assembled(pieces: list[str]) -> str:

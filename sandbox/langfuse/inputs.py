@@ -12,6 +12,7 @@ from starlette.datastructures import QueryParams
 from sandbox.langfuse.errors import Issue, custom, invalid, wrong_option, wrong_type
 from sandbox.langfuse.instants import parse
 
+SURROGATE = "\\ud"
 JSON_TYPES: tuple[tuple[type, str], ...] = (
     (bool, "boolean"),
     (str, "string"),
@@ -173,9 +174,21 @@ def decoded(raw: bytes) -> Any:
         Refusal: 400, it is not JSON.
     """
     try:
-        return json.loads(raw)
-    except ValueError:
+        return storable(raw.decode())
+    except (ValueError, RecursionError):
         raise invalid(custom("Invalid JSON body")) from None
+
+
+def storable(text: str) -> Any:
+    """The value of a JSON text; half characters (lone surrogates), which no database keeps, become question marks.
+
+    Raises:
+        ValueError: it is not JSON.
+    """
+    value = json.loads(text)
+    if SURROGATE in text.lower():
+        return json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
+    return value
 
 
 def _bound(code: str, key: str, limit: int, sign: str, name: str, *, origin: str = "number") -> Issue:

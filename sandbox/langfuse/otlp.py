@@ -1,7 +1,6 @@
 """OTLP spans (protobuf, gzipped or not) become observations, by the attribute names that Langfuse's SDK writes."""
 
 import gzip
-import json
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -16,6 +15,7 @@ from starlette.routing import Route
 
 from sandbox.langfuse.endpoint import Call, endpoint
 from sandbox.langfuse.errors import Refusal
+from sandbox.langfuse.inputs import storable
 from sandbox.langfuse.instants import parse
 from sandbox.langfuse.score_rows import environment
 
@@ -149,7 +149,7 @@ def decoded(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     try:
-        return json.loads(value)
+        return storable(value)
     except ValueError:
         return value
 

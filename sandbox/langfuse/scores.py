@@ -131,10 +131,12 @@ def _conditions(query: Query) -> tuple[list[str], list[Any]]:
         if wanted := query.csv(name):
             conditions.append(f"{column} IN ({marks(wanted)})")
             values += wanted
-    for name, sign in (("fromTimestamp", ">="), ("toTimestamp", "<")):
+    # a page starts at its cursor: the plus keeps SQLite from starting each one at the end of the window instead
+    upper = "+timestamp_ms < ?" if query.text("cursor") else "timestamp_ms < ?"
+    for name, condition in (("fromTimestamp", "timestamp_ms >= ?"), ("toTimestamp", upper)):
         instant = query.instant(name)
         if instant is not None:
-            conditions.append(f"timestamp_ms {sign} ?")
+            conditions.append(condition)
             values.append(instant)
     kinds = query.csv("dataType")
     for name, sign in (("valueMin", ">="), ("valueMax", "<=")):
