@@ -373,7 +373,12 @@ async def test_no_message_text_in_errors_or_logs(error_body: Any, caplog: pytest
 
 
 async def test_concurrency_is_bounded_and_every_one_of_300_calls_is_answered() -> None:
+    full = asyncio.Event()
+
     async def echo(body: dict[str, Any], call: int) -> Response:
+        if setup.chat.in_flight == 8:
+            full.set()
+        await full.wait()  # the first eight answers wait for one another
         await asyncio.sleep(0.005)
         return failure(503) if call % 7 == 0 else completion(f"re: {body['messages'][-1]['content']}")
 
