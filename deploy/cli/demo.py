@@ -55,7 +55,7 @@ prompts:
       datasets: [support-regression]
       replayed: 60
       match: contains
-      assertions: [{{type: not-contains, value: "As an AI"}}]
+      assertions: [{{type: not-contains, value: "As an AI", weight: 0.1}}]
 state_dir: {state}
 node_dir: {node}
 """

@@ -59,11 +59,11 @@ def keep_traces(
     connection: sa.Connection, generations: Sequence[Generation], scores: Sequence[Score], *, at: datetime
 ) -> None:
     """`Traces.save` inside the caller's transaction."""
-    said = {g.id: (_input(g), _output(g)) for g in generations}
-    judged = {s.id: (_comment(s), _value(s)) for s in scores}
-    keep_texts(connection, [text for texts in (*said.values(), *judged.values()) for text in texts], at=at)
-    keep_links(connection, "generation", [(id_, [text.id for text in texts]) for id_, texts in said.items()])
-    keep_links(connection, "score", [(id_, [text.id for text in texts]) for id_, texts in judged.items()])
+    said = [(g.id, (_input(g), _output(g))) for g in generations]
+    judged = [(s.id, (_comment(s), _value(s))) for s in scores]
+    keep_texts(connection, [text for _, texts in (*said, *judged) for text in texts], at=at)
+    keep_links(connection, "generation", [(id_, [text.id for text in texts]) for id_, texts in said])
+    keep_links(connection, "score", [(id_, [text.id for text in texts]) for id_, texts in judged])
     upsert(connection, generation, [_generation_row(found, at) for found in generations])
     upsert(connection, score, [_score_row(found) for found in scores], newest="updated_at")
 
