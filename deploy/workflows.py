@@ -137,8 +137,9 @@ class Worker:
         flight are cut like by a kill, and nothing else is lost.
         """
         global _started
-        self._parking = True
-        self._beat(reaping=False)  # what drains is still ours, but DBOS can hand nothing over any more
+        alive, self._parking = self.running, True
+        if alive:
+            self._beat(reaping=False)  # what drains is still ours, but DBOS can hand nothing over any more
         # DBOS made its own threads the loop's default ones, and ends them
         loop, threads = asyncio.get_running_loop(), ThreadPoolExecutor()
         drain = functools.partial(DBOS.destroy, workflow_completion_timeout_sec=math.ceil(grace_s))
@@ -246,7 +247,7 @@ class Worker:
             "use_listen_notify": False,
             "sys_db_pool_size": 5,
             "max_executor_threads": 32,  # every `asyncio.to_thread` of the process runs in them
-            "notification_listener_polling_interval_sec": 5.0,
+            "notification_listener_polling_interval_sec": self._poll_s,  # a stop waits for one round of it
             "scheduler_polling_interval_sec": 3600.0,
         }
 
