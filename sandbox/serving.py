@@ -46,7 +46,7 @@ def serve(app: Any, *, port: int = 0, host: str = "127.0.0.1") -> Iterator[str]:
     Raises:
         RuntimeError: the application did not start.
     """
-    listener = socket.create_server((host, port), backlog=2048)
+    listener = _listener(host, port)
     # asyncio sets it only on sockets that name TCP as their protocol, and without it an answer waits some 40 ms
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     server = Served(app, listener)
@@ -60,3 +60,13 @@ def serve(app: Any, *, port: int = 0, host: str = "127.0.0.1") -> Iterator[str]:
         server.should_exit = True
         thread.join()
         listener.close()
+
+
+def _listener(host: str, port: int) -> socket.socket:
+    # asyncio turns Nagle's algorithm off only where the protocol is named, and `socket.create_server` does not name it;
+    # with it on, every answer of two packets waits 40 ms for a delayed acknowledgement
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind((host, port))
+    listener.listen(2048)
+    return listener
