@@ -88,9 +88,12 @@ class LangfuseClient:
         host = self.access.base_url
         try:
             async with self._session.request(method, self.access.url(path), params=params, json=body) as response:
-                said = await response.read()
                 if response.status == 413:
-                    response.close()  # the server leaves the connection unusable; the next request gets a fresh one
+                    # the server leaves the connection unusable: drop it unread, before the pool gets it back
+                    response.close()
+                    said = b""
+                else:
+                    said = await response.read()
                 answer = Answer(status=response.status, body=said, date=response.headers.get("Date", ""))
                 return answer, seconds(response.headers.get("Retry-After", ""))
         except TimeoutError as error:
