@@ -59,8 +59,9 @@ def waiting_out(fn: Callable[P, T]) -> Callable[P, T]:
         for attempt in range(TRIES):
             try:
                 return fn(*args, **kwargs)
-            except DOWN:
-                if attempt == TRIES - 1:
+            except DOWN as error:
+                # SQLite calls a wrong statement operational too; that one will not get better
+                if attempt == TRIES - 1 or getattr(error.orig, "sqlite_errorname", "") == "SQLITE_ERROR":
                     raise
                 time.sleep(min(LONGEST_PAUSE_S, 0.1 * 2.0**attempt))
         raise AssertionError("unreachable")
