@@ -5,12 +5,14 @@ same texts and sends the same requests.
 """
 
 import asyncio
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from deploy.lifecycle import CycleState
 from deploy.settings import PromptSettings
 from deploy.store.fence import Run
 from deploy.wiring import House
+from optimizer.engine import in_turns
 from optimizer.identity import Json
 from optimizer.losses import join, text_losses
 from optimizer.prompts import Head
@@ -46,9 +48,10 @@ async def collect(house: House, run: Run, state: dict[str, Json]) -> dict[str, J
         return await nothing(house, prompt, head, now)
     losses = text_losses(traces, prompt.score_rules)
     used = await asyncio.to_thread(house.store.lineage.losses_used, prompt.name, base)
-    if all(loss.id in used for loss in losses):
+    fresh = [loss for loss in losses if loss.id not in used]
+    if not fresh:
         return ended("skipped", f"nothing new: all {len(losses)} complaints about version {base} were looked at before")
-    chosen = losses[: prompt.max_complaints]
+    chosen = choose(fresh, [loss for loss in losses if loss.id in used], prompt.max_complaints)
     return {
         **state,
         "base_version": base,
@@ -57,6 +60,12 @@ async def collect(house: House, run: Run, state: dict[str, Json]) -> dict[str, J
         "losses": list[Json](loss.id for loss in chosen),
         "replay": await recent_inputs(house, prompt, now),
     }
+
+
+def choose(fresh: Sequence[TextLoss], known: Sequence[TextLoss], limit: int) -> tuple[TextLoss, ...]:
+    """New complaints first, each source in turn; room that is left goes to those that were looked at before."""
+    chosen, _ = in_turns(fresh, limit)
+    return (*chosen, *in_turns(known, limit - len(chosen))[0])
 
 
 def ended(how: str, reason: str) -> dict[str, Json]:
@@ -119,8 +128,8 @@ def chosen_losses(house: House, prompt: PromptSettings, state: dict[str, Json]) 
     beside = house.store.traces.generations_of(trace_ids)
     joined = join(house.store.traces.scores_of(trace_ids), beside, prompt.score_rules)
     losses = text_losses([t for t in joined.traces if t.generation.id in mine], prompt.score_rules)
-    wanted = {str(loss_id) for loss_id in loss_ids}
-    return tuple(loss for loss in losses if loss.id in wanted)
+    by_id = {loss.id: loss for loss in losses}
+    return tuple(by_id[str(loss_id)] for loss_id in loss_ids if str(loss_id) in by_id)
 
 
 async def recent_inputs(house: House, prompt: PromptSettings, now: datetime) -> list[Json]:

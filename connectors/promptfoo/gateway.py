@@ -194,7 +194,7 @@ class Gateway:
         try:
             reply = await self._model.complete(request)
         except BadReply as error:
-            return Answer(failure=Scored(value=0.0, reason=f"no usable answer: {error}"))
+            return Answer(failure=Scored(value=0.0, reason=f"no usable answer: {error}"), usage=error.usage)
         except Transient as error:
             return Answer(failure=Unscored(reason=str(error)))
         except (Permanent, OverBudget) as error:
