@@ -7,7 +7,7 @@ import asyncio
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import uvicorn
@@ -34,7 +34,9 @@ class Served(uvicorn.Server):
     def run_here(self) -> None:
         """Serve in this thread until `should_exit` is set, with an event loop of its own."""
         try:
-            asyncio.run(self.serve([self._listener]))
+            # uvicorn leaves by SystemExit when the application does not start; `started` says so to the other thread
+            with suppress(SystemExit):
+                asyncio.run(self.serve([self._listener]))
         finally:
             self.listening.set()
 

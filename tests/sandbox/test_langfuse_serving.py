@@ -1,4 +1,4 @@
-"""Serving: a real port of 127.0.0.1 for the time of the block, and an honest failure when the application cannot start."""
+"""Serving: a port of 127.0.0.1 for the time of the block, and an honest failure when the application cannot start."""
 
 import socket
 from collections.abc import AsyncIterator
@@ -23,9 +23,9 @@ def test_the_port_is_free_again_after_the_block() -> None:
 
 
 def test_a_port_in_use_is_an_error() -> None:
+    app = Starlette()
     with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(OSError):
-        with serve(create_app(":memory:"), port=taken.getsockname()[1]):
-            pass
+        serve(app, port=taken.getsockname()[1]).__enter__()
 
 
 def test_an_application_that_cannot_start_is_an_error() -> None:
