@@ -4,6 +4,7 @@ It must never repeat a write by itself, and never wait longer than a minute or t
 """
 
 from collections.abc import Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -40,21 +41,27 @@ class LangfuseClient:
     def __init__(self, access: LangfuseAccess, limiter: RateLimiter | None = None) -> None:
         self.access = access
         self.limiter = limiter or RateLimiter(access.requests_per_minute)
+        self._sessions = AsyncExitStack()
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
-        self._session = aiohttp.ClientSession(
-            headers={"Authorization": self.access.authorization},
-            connector=aiohttp.TCPConnector(limit=_POOL),
-            timeout=aiohttp.ClientTimeout(total=self.access.timeout_s),
-        )
+        await self._connect()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._session is not None:
-            await self._session.close()
+        await self._sessions.aclose()
+
+    async def _connect(self) -> None:
+        """A pool of fresh connections; the one before it is closed at the end, for others may be reading from it."""
+        self._session = await self._sessions.enter_async_context(
+            aiohttp.ClientSession(
+                headers={"Authorization": self.access.authorization},
+                connector=aiohttp.TCPConnector(limit=_POOL),
+                timeout=aiohttp.ClientTimeout(total=self.access.timeout_s),
+            )
+        )
 
     async def get(self, path: str, params: Mapping[str, str] | None = None, *, bucket: Bucket) -> Answer:
         """GET a path below the base address. Raises what `border.of_status` says."""
@@ -88,12 +95,9 @@ class LangfuseClient:
         host = self.access.base_url
         try:
             async with self._session.request(method, self.access.url(path), params=params, json=body) as response:
+                said = await response.read()
                 if response.status == 413:
-                    # the server leaves the connection unusable: drop it unread, before the pool gets it back
-                    response.close()
-                    said = b""
-                else:
-                    said = await response.read()
+                    await self._connect()  # the server leaves the old connection open, and silent
                 answer = Answer(status=response.status, body=said, date=response.headers.get("Date", ""))
                 return answer, seconds(response.headers.get("Retry-After", ""))
         except TimeoutError as error:

@@ -31,10 +31,10 @@ class Person:
             if self.edit:
                 edit, self.edit = self.edit, None
                 transport = httpx.ASGITransport(self.app)
-                headers = {"x-person": "1"}
-                async with httpx.AsyncClient(
-                    transport=transport, base_url="http://p", auth=AUTH, headers=headers
-                ) as http:
+                person = httpx.AsyncClient(
+                    transport=transport, base_url="http://p", auth=AUTH, headers={"x-person": "1"}
+                )
+                async with person as http:
                     await edit(http)
         await self.app(scope, receive, send)
 
@@ -183,8 +183,7 @@ async def test_a_version_that_does_not_hold_what_was_sent_is_an_error(desk, regi
 
 async def test_messages_that_would_lose_a_part_are_refused(desk, registry):
     body = [{"role": "assistant", "content": "", "tool_calls": [{"id": "t"}]}]
-    desk.http.post(
-        "/api/public/v2/prompts", json={"name": "tools", "type": "chat", "prompt": body, "labels": ["production"]}
-    )
+    made = {"name": "tools", "type": "chat", "prompt": body, "labels": ["production"]}
+    desk.http.post("/api/public/v2/prompts", json=made).raise_for_status()
     with pytest.raises(Unsupported, match="tool_calls"):
         await registry.head("tools")

@@ -21,15 +21,18 @@ DRAFTS = [
 ]
 
 
+async def written(url):
+    async with httpx.AsyncClient(base_url=url, auth=("pk-lf-sandbox", "sk-lf-sandbox")) as http:
+        return (await http.get("/api/public/v3/scores", params={"environment": "tracegrad"})).json()["data"]
+
+
 @pytest.mark.parametrize(("version", "batch"), [("4.59.0", True), ("4.16.0", False), ("4.59.0", False)])
 async def test_scores_arrive_once_in_our_own_environment(tmp_path, version, batch):
     with serve(create_app(tmp_path / "langfuse.db", version=version)) as url:
         async with LangfuseScores(access_to(url), batch=batch) as scores:
             assert await scores.write(DRAFTS) == ()
             assert await scores.write(DRAFTS) == ()
-        params = {"fields": "details,subject", "environment": "tracegrad"}
-        auth = ("pk-lf-sandbox", "sk-lf-sandbox")
-        rows = httpx.get(f"{url}/api/public/v3/scores", params=params, auth=auth).json()["data"]
+        rows = await written(url)
     assert {row["id"] for row in rows} == {draft.id for draft in DRAFTS}
     assert {row["name"]: row["value"] for row in rows} == {
         "gate.pass": True,
@@ -44,8 +47,7 @@ async def test_a_rejected_score_is_reported_and_the_others_are_kept(tmp_path, ba
     with serve(create_app(tmp_path / "langfuse.db")) as url:
         async with LangfuseScores(access_to(url), batch=batch) as scores:
             rejected = await scores.write([bad, *DRAFTS])
-        auth = ("pk-lf-sandbox", "sk-lf-sandbox")
-        rows = httpx.get(f"{url}/api/public/v3/scores", auth=auth).json()["data"]
+        rows = await written(url)
     assert len(rejected) == 1
     assert len(rows) == len(DRAFTS)
 

@@ -35,20 +35,22 @@ async def test_a_clock_that_differs(tmp_path):
     assert server.clock_ahead_s == pytest.approx(600, abs=60)
 
 
+async def refused(url, error, match):
+    with pytest.raises(error, match=match):
+        await probe(access_to(url))
+
+
 @pytest.mark.parametrize("version", ["4.15.9", "3.190.0", "2.1"])
 async def test_a_server_that_is_too_old(tmp_path, version):
     with serve(create_app(tmp_path / "langfuse.db", version=version)) as url:
-        with pytest.raises(Unsupported, match=r"upgrade it to 4\.16 or newer"):
-            await probe(access_to(url))
+        await refused(url, Unsupported, r"upgrade it to 4\.16 or newer")
 
 
 async def test_a_version_that_is_none():
     with answering(lambda _: JSONResponse({"status": "OK", "version": "main"})) as (url, _):
-        with pytest.raises(BadAnswer, match="version is 'main'"):
-            await probe(access_to(url))
+        await refused(url, BadAnswer, "version is 'main'")
 
 
 async def test_keys_without_a_project():
     with answering(lambda _: JSONResponse({"version": "4.60.0", "data": []})) as (url, _):
-        with pytest.raises(BadCredentials, match="no project"):
-            await probe(access_to(url))
+        await refused(url, BadCredentials, "no project")
