@@ -24,6 +24,7 @@ from optimizer.types import Score
 from sandbox.langfuse.app import create_app
 from sandbox.serving import serve
 
+SCORES = "/api/public/v3/scores"
 NAMED = ("LANGFUSE_HOST", "LANGFUSE_PUBLIC_KEY", "LANGFUSE_SECRET_KEY")
 PLACES = ["memory", "sandbox", *(["server"] if all(os.environ.get(name) for name in NAMED) else [])]
 
@@ -92,7 +93,7 @@ async def traces(access: LangfuseAccess | None, project: Project | None, world: 
 
     async def post(score: Score) -> None:
         project.score([score])
-        project.wait(lambda: project.get("/api/public/v3/scores", id=score.id)["data"][0]["value"] == score.value)
+        project.wait(lambda: score.value in [row["value"] for row in project.get(SCORES, id=score.id)["data"]])
 
     async with LangfuseTraceSource(access) as source:
         yield Traces(source, world, post)
