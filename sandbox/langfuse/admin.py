@@ -34,6 +34,8 @@ async def bulk(request: Request) -> Response:
         scores = [score_rows.from_wire(row) for row in content.get("scores", [])]
     except Refusal as refusal:
         return JSONResponse(refusal.body, refusal.status)
+    except (AttributeError, KeyError, TypeError, ValueError) as problem:
+        return JSONResponse({"message": f"a row is not in the shape that reads have: {problem!r}"}, 400)
     server.accept("observation", observations)
     server.accept("score", scores)
     return JSONResponse({"observations": len(observations), "scores": len(scores)})

@@ -9,7 +9,7 @@ from sandbox.langfuse.database import marks
 from sandbox.langfuse.endpoint import Call, endpoint, joined
 from sandbox.langfuse.errors import Refusal, custom, invalid, wrong_option, wrong_type
 from sandbox.langfuse.fragments import assembled, cursor_position, cursor_text
-from sandbox.langfuse.inputs import Query
+from sandbox.langfuse.inputs import Query, json_type
 from sandbox.langfuse.instants import parse, wire
 from sandbox.langfuse.score_rows import accepted
 
@@ -62,6 +62,8 @@ async def ingest(call: Call) -> Response:
     successes: list[dict[str, Any]] = []
     errors: list[dict[str, Any]] = []
     for event in batch:
+        if not isinstance(event, dict) or not isinstance(event.get("timestamp"), str):
+            raise invalid(wrong_type("object", json_type(event), "batch"))
         if event.get("type") != "score-create":
             why = f'Event type "{event.get("type")}" is not accepted by /api/public/ingestion on this server'
             errors.append({"id": event.get("id"), "status": 400, "message": "Event type not accepted", "error": why})

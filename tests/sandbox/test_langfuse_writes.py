@@ -254,6 +254,12 @@ def test_an_unknown_dataset_is_a_404_for_reads_and_writes(http: httpx.Client) ->
     assert http.post("/api/public/dataset-items", json={"datasetName": "no"}).status_code == 404
 
 
+@pytest.mark.parametrize("rows", [{"scores": [{}]}, {"observations": [7]}, {"scores": "x"}, []])
+def test_bulk_rows_in_another_shape_are_refused_whole(http: httpx.Client, rows: Any) -> None:
+    assert http.post("/sandbox/bulk", json=rows).status_code == 400
+    assert scores(http) == []
+
+
 def test_media_is_always_there_already(http: httpx.Client) -> None:
     body = http.post("/api/public/media", json={"sha256Hash": "abc"}).json()
     assert (body["uploadUrl"], len(body["mediaId"])) == (None, 22)
