@@ -100,11 +100,15 @@ def write_settings(
     return path
 
 
-def tracegrad(*arguments: str | Path, config: Path | None = None) -> subprocess.CompletedProcess[str]:
+def tracegrad(
+    *arguments: str | Path, config: Path | None = None, cwd: Path | None = None, **variables: str
+) -> subprocess.CompletedProcess[str]:
     """Run a command to its end."""
     options = ["--config", str(config)] if config else []
     command = [str(TRACEGRAD), *options, *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, env=environment(), check=False)
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=PATIENCE_S, env=environment() | variables, cwd=cwd, check=False
+    )
 
 
 def start(*arguments: str | Path, config: Path, log: Path) -> subprocess.Popen[str]:

@@ -51,7 +51,9 @@ def test_two_cron_slots_unattended(tmp_path: Path) -> None:
         config = write_settings(tmp_path, world, schedule="* * * * *")
         daemon = start("run", config=config, log=log)
         try:
-            finished = "select slot, state, verdict, cast(reason as text) from cycle where ended_at is not null order by slot"
+            finished = (
+                "select slot, state, verdict, cast(reason as text) from cycle where ended_at is not null order by slot"
+            )
             until("two slots", lambda: len(rows(tmp_path, finished)) >= 2, log)
             url = until("an address in the log", lambda: address(log), log)
             assert httpx.get(f"{url}/healthz").json() == {"status": "ok", "clock": True, "worker": True}
