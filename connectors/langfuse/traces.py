@@ -59,13 +59,14 @@ class LangfuseTraceSource:
         seen: set[str] = set()
         async with AsyncExitStack() as stack:
             walks = [await stack.enter_async_context(aclosing(self._by_rule(rule, window))) for rule in set(rules)]
-            heads = [(await anext(walk, None), walk) for walk in walks]
-            while ahead := [(score, walk) for score, walk in heads if score is not None]:
-                score, walk = max(ahead, key=lambda head: (head[0].at, head[0].id))
+            heads = [(score, walk) for walk in walks if (score := await anext(walk, None))]
+            while heads:
+                score, walk = heads.pop(max(range(len(heads)), key=lambda i: (heads[i][0].at, heads[i][0].id)))
                 if score.id not in seen:
                     seen.add(score.id)
                     yield score
-                heads = [(await anext(walk, None) if w is walk else s, w) for s, w in ahead]
+                if following := await anext(walk, None):
+                    heads.append((following, walk))
 
     async def generations(
         self, trace_ids: Sequence[str], prompts: Sequence[str], since: datetime
@@ -74,20 +75,19 @@ class LangfuseTraceSource:
         if not prompts:
             return
         distinct = list(dict.fromkeys(trace_ids))
-        for start in range(0, len(distinct), IDS_PER_REQUEST):
-            ids = distinct[start : start + IDS_PER_REQUEST]
-            conditions = any_of("traceId", ids), any_of("promptName", prompts), started_since(since)
-            async with aclosing(self._generations(*conditions)) as walk:
-                async for generation in walk:
-                    if generation.at >= since:
-                        yield generation
+        hundreds = [distinct[start : start + IDS_PER_REQUEST] for start in range(0, len(distinct), IDS_PER_REQUEST)]
+        shared = any_of("promptName", prompts), started_since(since)
+        async with aclosing(self._generations(*[(any_of("traceId", ids), *shared) for ids in hundreds])) as walk:
+            async for generation in walk:
+                if generation.at >= since:
+                    yield generation
 
     async def recent(self, window: Window, *, limit: int, prompt: str = "") -> AsyncGenerator[Generation, None]:
         """The newest generations in the window."""
         named = [any_of("promptName", [prompt])] if prompt else []
         conditions = started_since(window.start), started_before(window.end), *named
         left = limit
-        async with aclosing(self._generations(*conditions, page=min(limit, self._access.observation_page))) as walk:
+        async with aclosing(self._generations(conditions, page=min(limit, self._access.observation_page))) as walk:
             while left > 0 and (generation := await anext(walk, None)):
                 if window.start <= generation.at < window.end:
                     left -= 1
@@ -97,7 +97,7 @@ class LangfuseTraceSource:
         """One rule's complaints: what the server's filters found, filtered again exactly."""
         params = score_params(rule, window, self._access.environments)
         limit = self._access.score_page
-        async with aclosing(pages(self._client, "/api/public/v3/scores", params, SCORES, limit=limit)) as walk:
+        async with aclosing(pages(self._client, "/api/public/v3/scores", [params], SCORES, limit=limit)) as walk:
             async for page in walk:
                 for row in page:
                     if not is_score(row):
@@ -107,9 +107,9 @@ class LangfuseTraceSource:
                         if window.start <= score.at < window.end and is_complaint(score, [rule]):
                             yield score
 
-    async def _generations(self, *conditions: Condition, page: int = 0) -> AsyncGenerator[Generation, None]:
-        """Generations that meet the conditions and are not our own or an experiment's."""
-        params = observation_params(self._access.environments, *conditions)
+    async def _generations(self, *queries: Sequence[Condition], page: int = 0) -> AsyncGenerator[Generation, None]:
+        """Generations that meet all conditions of a query and are not our own or an experiment's."""
+        params = [observation_params(self._access.environments, *conditions) for conditions in queries]
         limit = page or self._access.observation_page
         seen: set[str] = set()
         walk = pages(self._client, "/api/public/v2/observations", params, OBSERVATIONS, limit=limit)

@@ -220,7 +220,7 @@ async def test_walks_that_are_abandoned_leave_nothing_open():
             walk = source.scores(WINDOW, [RULE, replace(RULE, threshold=0.3)])
             assert (await anext(walk)).id == "s0"
             await walk.aclose()
-    assert len(asked) == 2
+    assert len(asked) <= 4, "two rules, and one page ahead of each"
 
 
 async def test_unset_strings_are_no_user_and_no_prompt():
