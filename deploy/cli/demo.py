@@ -121,11 +121,10 @@ def watch(demo: Demo, world: dict[str, str]) -> int:
         refused = asyncio.run(refuse(demo))
     elif shown["state"] == "skipped":
         say("An earlier run of the demo did the work; see it again from the start with `tracegrad demo --fresh`.")
-    else:
-        return COULD_NOT_RUN
     where_to_look(demo, cycle_id)
     demo.terminal.give({"cycle": shown, "refused": refused, "config": str(demo.config)})
-    return COULD_NOT_RUN if any(one["verdict"] == Verdict.PASS for one in refused) else DONE
+    as_promised = shown["state"] == "skipped" or (refused and all(one["verdict"] != Verdict.PASS for one in refused))
+    return DONE if as_promised else COULD_NOT_RUN
 
 
 async def refuse(demo: Demo) -> list[dict[str, Any]]:

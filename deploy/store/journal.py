@@ -185,8 +185,8 @@ def _text(answer: Answer) -> SourceText:
 
 
 def _reported(answer: Answer) -> Usage:
-    """A bad reply was paid for, but nobody said how much."""
-    return answer.usage if isinstance(answer, ModelReply) else Usage(calls=1, cost_usd=Missing.NOT_PRICED)
+    """A bad reply was paid for as well, even when nobody said how much."""
+    return answer.usage if answer.usage.calls else Usage(calls=1, cost_usd=Missing.NOT_PRICED)
 
 
 def _cost(answer: Answer | None) -> float | None:
@@ -219,4 +219,4 @@ def _usage(row: sa.Row[Any]) -> Usage:
 def _answer(row: sa.Row[Any], text: str) -> Answer:
     if row.outcome == REPLY:
         return ModelReply(text=text, model=row.model, usage=_usage(row))
-    return BAD_REPLIES[row.outcome](text)
+    return BAD_REPLIES[row.outcome](text, usage=_usage(row))

@@ -13,7 +13,7 @@ from sandbox.scenario.customers import FEEDBACK, SHOPS, Stream, attacks, feedbac
 from sandbox.scenario.support import PROMPT_NAME, SupportApplication
 
 DATASET = "support-regression"
-ITEMS = 80
+ITEMS = 120
 QUESTIONS = 160
 USERS = 140
 """Accounts that may ask; about ninety do."""

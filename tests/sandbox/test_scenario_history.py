@@ -151,7 +151,10 @@ async def test_the_dataset_is_apart_from_the_history_and_scores_as_designed(seed
     shop, _ = seeded
     asked = {json.loads(row["input"])[1]["content"] for row in await shop.generations()}
     path = "/api/public/dataset-items"
-    items = (await shop.http.get(path, params={"datasetName": DATASET, "limit": 100})).json()["data"]
+    items = []
+    for page in (1, 2):
+        answer = await shop.http.get(path, params={"datasetName": DATASET, "limit": 100, "page": page})
+        items += answer.json()["data"]
     assert len(items) == ITEMS
     for item in items:
         assert set(item["input"]) == {"variables", "messages"}
