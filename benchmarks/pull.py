@@ -3,9 +3,9 @@
     python benchmarks/pull.py [--small]
 
 Seeds the sandbox with 10,000 traces that each have one low score (1,000 with --small), then pulls them in rounds, each
-pull in a process of its own. *Bare* requests the very same addresses with the same HTTP client and throws the bytes
-away. Exits with 1 when ours takes more than 1.5 times as long, or adds more than 60 MB of memory. Pulled scores are
-kept, generations are handed on one by one, as the caller that stores them does.
+pull in a process of its own. *Bare* downloads the same pages with the same HTTP client, follows the cursors, and makes
+nothing of the rows. Exits with 1 when ours takes more than 1.5 times as long, or adds more than 60 MB of memory.
+Pulled scores are kept, generations are handed on one by one, as the caller that stores them does.
 """
 
 import argparse
@@ -43,9 +43,6 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 WINDOW = Window(start=START, end=START + timedelta(days=30))
 RULE = NumericRule(name="helpful", threshold=0.5)
 PROMPT = "support/answer"
-Addresses = list[tuple[str, dict[str, str]]]
-"""Path and parameters of every request of a pull, in order."""
-
 SCORES, OBSERVATIONS = "/api/public/v3/scores", "/api/public/v2/observations"
 
 
@@ -63,7 +60,7 @@ def access(url: str) -> LangfuseAccess:
 # ---- the three pulls -----------------------------------------------------------------------------------------------
 
 
-async def ours(url: str, _: Addresses) -> int:
+async def ours(url: str) -> int:
     """As a cycle does it."""
     async with LangfuseTraceSource(access(url)) as source:
         scores = [score async for score in source.scores(WINDOW, [RULE])]
@@ -71,19 +68,31 @@ async def ours(url: str, _: Addresses) -> int:
         return sum([1 async for _ in source.generations(ids, [PROMPT], WINDOW.start)])
 
 
-async def bare(url: str, addresses: Addresses) -> int:
-    """Bytes only: no cursor, no JSON, no values."""
-    count = 0
-    headers = {"Authorization": access(url).authorization}
-    async with aiohttp.ClientSession(headers=headers) as session:
-        for path, params in addresses:
+async def bare(url: str) -> int:
+    """A paginated download and no more: what is read of a page is its cursor, and which traces to ask for."""
+    keys, count = access(url), 0
+    ids: list[str] = []
+    async with aiohttp.ClientSession(headers={"Authorization": keys.authorization}) as session:
+
+        async def page(path: str, params: dict[str, str]) -> Any:
             async with session.get(url + path, params=params) as response:
-                await response.read()
-                count += 1
+                return json.loads(await response.read())
+
+        first = score_params(RULE, WINDOW, keys.environments) | {"limit": "100"}
+        position: dict[str, str] | None = {}
+        while position is not None:
+            scores = await page(SCORES, first | position)
+            ids += [row["subject"]["id"] for row in scores["data"]]
+            cursor = scores["meta"].get("cursor")
+            position = {"cursor": cursor} if cursor else None
+        for start in range(0, len(ids), 100):
+            found = await page(OBSERVATIONS, observations(ids[start : start + 100]) | {"limit": "200"})
+            assert "cursor" not in found["meta"]
+            count += len(found["data"])
     return count
 
 
-async def sdk(url: str, _: Addresses) -> int:
+async def sdk(url: str) -> int:
     """The same two walks with the SDK's generated client and models."""
     async with httpx.AsyncClient(timeout=60) as http:
         keys = access(url)
@@ -104,7 +113,7 @@ async def sdk(url: str, _: Addresses) -> int:
         return count
 
 
-PULLS: dict[str, Callable[[str, Addresses], Coroutine[None, None, int]]] = {"bare": bare, "ours": ours, "sdk": sdk}
+PULLS: dict[str, Callable[[str], Coroutine[None, None, int]]] = {"bare": bare, "ours": ours, "sdk": sdk}
 
 
 def observations(ids: list[str]) -> dict[str, str]:
@@ -116,11 +125,10 @@ def observations(ids: list[str]) -> dict[str, str]:
 # ---- one process per pull ------------------------------------------------------------------------------------------
 
 
-def measure(name: str, url: str, file: Path) -> None:
+def measure(name: str, url: str) -> None:
     """Pull once and print seconds and added memory as JSON."""
-    addresses = json.loads(file.read_text())
     before, started = peak_mb(), time.perf_counter()
-    rows: int = asyncio.run(PULLS[name](url, addresses))
+    rows: int = asyncio.run(PULLS[name](url))
     print(json.dumps({"s": time.perf_counter() - started, "mb": peak_mb() - before, "rows": rows}))
 
 
@@ -144,7 +152,7 @@ def in_process(*arguments: str, **options: Any) -> subprocess.Popen[str]:
     return subprocess.Popen([sys.executable, __file__, *arguments], text=True, stdout=subprocess.PIPE, **options)
 
 
-# ---- the world, and the addresses that a pull of it asks for -------------------------------------------------------
+# ---- the world -----------------------------------------------------------------------------------------------------
 
 
 def seed(url: str, count: int) -> None:
@@ -197,25 +205,6 @@ def score(number: int) -> dict[str, Any]:
     }
 
 
-def addresses_of_a_pull(url: str) -> Addresses:
-    """Every request that a pull makes, in its order."""
-    keys = access(url)
-    asked: Addresses = []
-    ids: list[str] = []
-    position: dict[str, str] = {}
-    with httpx.Client(base_url=url, auth=(keys.public_key, keys.secret_key), timeout=60) as http:
-        while True:
-            params = score_params(RULE, WINDOW, keys.environments) | position | {"limit": "100"}
-            asked.append((SCORES, params))
-            page = http.get(SCORES, params=params).raise_for_status().json()
-            ids += [row["subject"]["id"] for row in page["data"]]
-            if "cursor" not in page["meta"]:
-                break
-            position = {"cursor": page["meta"]["cursor"]}
-    hundreds = (ids[start : start + 100] for start in range(0, len(ids), 100))
-    return asked + [(OBSERVATIONS, observations(hundred) | {"limit": "200"}) for hundred in hundreds]
-
-
 # ---- the comparison ------------------------------------------------------------------------------------------------
 
 
@@ -228,19 +217,17 @@ def compare(count: int, rounds: int) -> bool:
         try:
             url = server.stdout.readline().strip()
             seed(url, count)
-            addresses = Path(folder) / "addresses.json"
-            addresses.write_text(json.dumps(addresses_of_a_pull(url)))
             taken: dict[str, list[dict[str, float]]] = {name: [] for name in PULLS}
             for number in range(rounds):
                 for name, results in taken.items():
                     if name == "sdk" and number > 0:
                         continue  # minutes; its figure is for the record and bounds nothing
-                    said, _ = in_process(name, url, str(addresses)).communicate()
+                    said, _ = in_process(name, url).communicate()
                     results.append(json.loads(said))
         finally:
             server.stdin.close()
             server.wait()
-    assert {result["rows"] for name in ("ours", "sdk") for result in taken[name]} == {count}, "a pull lost rows"
+    assert {result["rows"] for name in PULLS for result in taken[name]} == {count}, "a pull lost rows"
     return report(taken, count, rounds)
 
 
@@ -263,10 +250,9 @@ def report(taken: dict[str, list[dict[str, float]]], count: int, rounds: int) ->
 
 def main() -> None:
     """The comparison, or one of its processes."""
-    if len(sys.argv) == 3 and sys.argv[1] == "host":
-        return host(Path(sys.argv[2]))
-    if len(sys.argv) == 4:
-        return measure(sys.argv[1], sys.argv[2], Path(sys.argv[3]))
+    if len(sys.argv) == 3:
+        role, where = sys.argv[1:]
+        return host(Path(where)) if role == "host" else measure(role, where)
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--small", action="store_true", help="1,000 traces and 3 rounds, for CI")
     small = parser.parse_args().small

@@ -59,6 +59,10 @@ class LangfuseTraceSource:
         seen: set[str] = set()
         async with AsyncExitStack() as stack:
             walks = [await stack.enter_async_context(aclosing(self._by_rule(rule, window))) for rule in set(rules)]
+            if len(walks) == 1:  # the usual case, and nothing to merge
+                async for only in walks[0]:
+                    yield only
+                return
             heads = [(score, walk) for walk in walks if (score := await anext(walk, None))]
             while heads:
                 score, walk = heads.pop(max(range(len(heads)), key=lambda i: (heads[i][0].at, heads[i][0].id)))
