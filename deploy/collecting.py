@@ -1,7 +1,7 @@
 """The collect stage: from the trace store into ours, and which complaints this cycle is about.
 
 Reads only, pays for no model call. Later stages work from what was stored here, so a cycle that is resumed sees the
-same texts and sends the same requests.
+same texts and sends the same requests. A complaint that its author took back in the meantime drops out, alone.
 """
 
 import asyncio
@@ -10,13 +10,15 @@ from datetime import datetime, timedelta
 
 from deploy.lifecycle import CycleState
 from deploy.settings import PromptSettings
+from deploy.store.facade import Store
 from deploy.store.fence import Run
 from deploy.wiring import House
 from optimizer.engine import in_turns
+from optimizer.errors import NotFound
 from optimizer.identity import Json
-from optimizer.losses import join, text_losses
+from optimizer.losses import is_complaint, join, text_losses
 from optimizer.prompts import Head
-from optimizer.types import TextLoss, Trace, Window
+from optimizer.types import Generation, TextLoss, Window
 
 OVERLAP = timedelta(minutes=30)
 """Scores become readable late; the window starts this long before the last one ended (langfuse-contract, 1.5)."""
@@ -28,7 +30,7 @@ SWEEP = timedelta(days=7)
 """Once a day the window reaches back this far, for scores that were backdated or edited."""
 
 WAIT = timedelta(minutes=30)
-"""How long a score may wait for its trace to become readable."""
+"""How long a score may wait for its trace to become readable; after that, only the sweep asks for it again."""
 
 REPLAY_MARGIN = 3
 """Recorded inputs read for every replayed case wanted: many share a source or cannot be rebuilt."""
@@ -43,10 +45,9 @@ async def collect(house: House, run: Run, state: dict[str, Json]) -> dict[str, J
     await asyncio.to_thread(house.store.cycles.note, run.cycle_id, parent_version=base)
     house.progress("collect", 0, 0)
     await pull(house, prompt, now)
-    traces = await asyncio.to_thread(complaints, house, prompt, base, now - timedelta(days=prompt.lookback_days))
-    if not traces:
-        return await nothing(house, prompt, head, now)
-    losses = text_losses(traces, prompt.score_rules)
+    losses = await asyncio.to_thread(complaints, house.store, prompt, base, now)
+    if not losses:
+        return await nothing(house, prompt, base, now)
     used = await asyncio.to_thread(house.store.lineage.losses_used, prompt.name, base)
     fresh = [loss for loss in losses if loss.id not in used]
     if not fresh:
@@ -56,16 +57,11 @@ async def collect(house: House, run: Run, state: dict[str, Json]) -> dict[str, J
         **state,
         "base_version": base,
         "newest": head.newest,
-        "generations": list[Json](sorted({loss.trace.generation.id for loss in chosen})),
+        "labelled": await labelled(house, prompt, head),
+        "traces": list[Json](sorted({loss.trace.generation.trace_id for loss in chosen})),
         "losses": list[Json](loss.id for loss in chosen),
         "replay": await recent_inputs(house, prompt, now),
     }
-
-
-def choose(fresh: Sequence[TextLoss], known: Sequence[TextLoss], limit: int) -> tuple[TextLoss, ...]:
-    """New complaints first, each source in turn; room that is left goes to those that were looked at before."""
-    chosen, _ = in_turns(fresh, limit)
-    return (*chosen, *in_turns(known, limit - len(chosen))[0])
 
 
 def ended(how: str, reason: str) -> dict[str, Json]:
@@ -73,24 +69,45 @@ def ended(how: str, reason: str) -> dict[str, Json]:
     return {"ended": how, "reason": reason}
 
 
+def number_in(state: dict[str, Json], name: str) -> int:
+    """A number that an earlier stage left."""
+    value = state[name]
+    assert isinstance(value, int)
+    return value
+
+
+def ids_in(state: dict[str, Json], name: str) -> list[str]:
+    """Ids that an earlier stage left, in its order."""
+    value = state[name]
+    assert isinstance(value, list)
+    return [str(id_) for id_ in value]
+
+
+# ---- from the trace store into ours --------------------------------------------------------------------------------
+
+
 async def pull(house: House, prompt: PromptSettings, now: datetime) -> None:
     """Complaints since the last pull, and the generations they are about, into the store."""
-    project, store = house.server.project_id, house.store
+    project, store, rules = house.server.project_id, house.store, prompt.score_rules
     window = await asyncio.to_thread(window_of, house, prompt, now)
-    scores = [score async for score in house.traces.scores(window, prompt.score_rules)]
+    # asked before the walk, so that what another cycle stores meanwhile is not taken for withdrawn
+    known = await asyncio.to_thread(store.traces.scores_between, window.start, window.end)
+    scores = [score async for score in house.traces.scores(window, rules)]
+    withdrawn = {score.id for score in known if is_complaint(score, rules)} - {score.id for score in scores}
     late = await asyncio.to_thread(lambda: store.traces.scores(store.polls.waiting(project, prompt.name, now)))
     wanted = sorted({score.trace_id for score in (*scores, *late)})
     names = [registered.name for registered in house.settings.prompts]
     since = window.start - timedelta(days=prompt.lookback_days)
     generations = [g async for g in house.traces.generations(wanted, names, since)]
-    joined = join((*scores, *late), generations, prompt.score_rules)
+    joined = join((*scores, *late), generations, rules)
 
     def keep() -> None:
         store.traces.save(generations, scores, at=now)
+        store.traces.forget_scores(withdrawn)
         store.polls.wait(project, prompt.name, joined.waiting, now + WAIT)
         store.polls.arrived(project, prompt.name, sorted({s.id for t in joined.traces for s in t.scores}))
         store.polls.expire(project, prompt.name, now)
-        store.polls.advance(project, prompt.name, window.end)
+        store.polls.advance(project, prompt.name, window.end)  # last: until then, the next pull reads it all again
 
     await asyncio.to_thread(keep)
 
@@ -107,31 +124,6 @@ def window_of(house: House, prompt: PromptSettings, now: datetime) -> Window:
     return Window(start=max(start, earliest), end=max(now - SETTLE, watermark))
 
 
-def complaints(house: House, prompt: PromptSettings, version: int, since: datetime) -> tuple[Trace, ...]:
-    """Stored traces of that version that somebody complained about, newest first."""
-    about = house.store.traces.of_version(prompt.name, version, since)
-    trace_ids = sorted({generation.trace_id for generation in about})
-    # the other registered prompts of the same traces share the blame
-    beside = house.store.traces.generations_of(trace_ids)
-    joined = join(house.store.traces.scores_of(trace_ids), beside, prompt.score_rules)
-    mine = {generation.id for generation in about}
-    return tuple(trace for trace in joined.traces if trace.generation.id in mine)
-
-
-def chosen_losses(house: House, prompt: PromptSettings, state: dict[str, Json]) -> tuple[TextLoss, ...]:
-    """The losses that the collect stage chose, rebuilt from the store in the same order."""
-    generation_ids, loss_ids = state["generations"], state["losses"]
-    assert isinstance(generation_ids, list)
-    assert isinstance(loss_ids, list)
-    mine = {str(generation_id) for generation_id in generation_ids}
-    trace_ids = sorted({g.trace_id for g in house.store.traces.generations(sorted(mine))})
-    beside = house.store.traces.generations_of(trace_ids)
-    joined = join(house.store.traces.scores_of(trace_ids), beside, prompt.score_rules)
-    losses = text_losses([t for t in joined.traces if t.generation.id in mine], prompt.score_rules)
-    by_id = {loss.id: loss for loss in losses}
-    return tuple(by_id[str(loss_id)] for loss_id in loss_ids if str(loss_id) in by_id)
-
-
 async def recent_inputs(house: House, prompt: PromptSettings, now: datetime) -> list[Json]:
     """Ids of recent generations of any version, stored, for replay in the gate."""
     if prompt.gate.replayed == 0:
@@ -143,15 +135,59 @@ async def recent_inputs(house: House, prompt: PromptSettings, now: datetime) -> 
     return [generation.id for generation in recent]
 
 
-async def nothing(house: House, prompt: PromptSettings, head: Head, now: datetime) -> dict[str, Json]:
-    """Why there is nothing to do: no complaints is good news, no linked generations is a fault in the application."""
+async def labelled(house: House, prompt: PromptSettings, head: Head) -> int:
+    """The version with the label that we may move later, 0 when none has it: what compare-and-set compares."""
+    if prompt.publish_label == prompt.label:
+        return head.production.version
+    try:
+        return (await house.registry.head(prompt.name, label=prompt.publish_label)).production.version
+    except NotFound:
+        return 0
+
+
+async def nothing(house: House, prompt: PromptSettings, version: int, now: datetime) -> dict[str, Json]:
+    """Why there is nothing to do: no complaints is good news, no rules or no linked generations is a fault."""
+    if not prompt.rules:
+        return ended("failed", f"no score of {prompt.name} is called a complaint; add `rules` to it in tracegrad.yaml.")
     window = Window(start=now - timedelta(days=prompt.lookback_days), end=now)
     async for _ in house.traces.recent(window, limit=1, prompt=prompt.name):
-        return ended(
-            "skipped", f"nothing to do: no complaints about version {head.production.version} of {prompt.name}"
-        )
+        return ended("skipped", f"nothing to do: no complaints about version {version} of {prompt.name}")
     return ended(
         "failed",
-        f"no generation in the last {prompt.lookback_days:.0f} days is linked to {prompt.name}; "
+        f"no generation in the last {prompt.lookback_days:g} days is linked to {prompt.name}; "
         "pass `prompt=` to the generation in your application, then run `tracegrad doctor`.",
     )
+
+
+# ---- what the complaints say ---------------------------------------------------------------------------------------
+
+
+def complaints(store: Store, prompt: PromptSettings, version: int, now: datetime) -> tuple[TextLoss, ...]:
+    """Stored complaints about that version, best first; what it said to older versions is not its fault."""
+    since = now - timedelta(days=prompt.lookback_days)
+    return losses_about(store, prompt, store.traces.of_version(prompt.name, version, since))
+
+
+def losses_about(store: Store, prompt: PromptSettings, about: Sequence[Generation]) -> tuple[TextLoss, ...]:
+    """Stored complaints about these generations, best first."""
+    trace_ids = sorted({generation.trace_id for generation in about})
+    # the other registered prompts of the same traces share the blame
+    beside = store.traces.generations_of(trace_ids)
+    joined = join(store.traces.scores_of(trace_ids), beside, prompt.score_rules)
+    mine = {generation.id for generation in about}
+    return text_losses([trace for trace in joined.traces if trace.generation.id in mine], prompt.score_rules)
+
+
+def choose(fresh: Sequence[TextLoss], known: Sequence[TextLoss], limit: int) -> tuple[TextLoss, ...]:
+    """New complaints first, each source in turn; room that is left goes to those that were looked at before."""
+    chosen, _ = in_turns(fresh, limit)
+    return (*chosen, *in_turns(known, limit - len(chosen))[0])
+
+
+def chosen_losses(store: Store, prompt: PromptSettings, state: dict[str, Json]) -> tuple[TextLoss, ...]:
+    """The losses that the collect stage chose, in its order, without those that were withdrawn since."""
+    version = number_in(state, "base_version")
+    beside = store.traces.generations_of(ids_in(state, "traces"))
+    about = [g for g in beside if (g.prompt_name, g.prompt_version) == (prompt.name, version)]
+    by_id = {loss.id: loss for loss in losses_about(store, prompt, about)}
+    return tuple(by_id[id_] for id_ in ids_in(state, "losses") if id_ in by_id)

@@ -1,6 +1,7 @@
 """Prometheus metrics, computed from the store when they are asked for.
 
-The store is the truth and survives a restart; counters in memory would start at zero after every crash.
+The store is the truth and survives a restart; counters in memory would start at zero after every crash. What is not
+known has no sample: a zero would be a number.
 """
 
 from collections import Counter
@@ -10,13 +11,14 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from deploy.lifecycle import CYCLE_TRANSITIONS, is_final
 from deploy.overview import published, spend_of
 from deploy.settings import Settings
 from deploy.store.facade import Store
 from optimizer.ports import Clock
 
-LATEST = 1000
-"""Cycles counted per prompt: years of a nightly schedule."""
+LATEST = 20
+"""Cycles looked at for the last end: those that have not ended yet wait in one queue per prompt."""
 
 
 class StoreCollector(Collector):
@@ -26,25 +28,48 @@ class StoreCollector(Collector):
         self._store, self._settings, self._clock = store, settings, clock
 
     def collect(self) -> Iterator[Metric]:
-        """Cycles by state and verdict, the published version, spend."""
-        cycles = CounterMetricFamily(
-            "tracegrad_cycles", "Cycles by state and verdict.", labels=["prompt", "state", "verdict"]
+        """Cycles, then what is known of every registered prompt."""
+        yield from self._cycles()
+        yield from self._prompts()
+
+    def _cycles(self) -> Iterator[Metric]:
+        """Ended cycles only grow in number, so they are a counter; the others come and go."""
+        ended = CounterMetricFamily(
+            "tracegrad_cycles", "Ended cycles by state and verdict.", labels=["prompt", "state", "verdict"]
         )
-        versions = GaugeMetricFamily("tracegrad_published_version", "Newest version that is ours.", labels=["prompt"])
+        waiting = GaugeMetricFamily("tracegrad_cycles_open", "Cycles not ended yet.", labels=["prompt", "state"])
+        open_now: Counter[tuple[str, str]] = Counter()
+        for (prompt, state, verdict), count in sorted(self._store.cycles.counts().items()):
+            if is_final(CYCLE_TRANSITIONS, state):
+                ended.add_metric([prompt, str(state), verdict], count)
+            else:
+                open_now[prompt, str(state)] += count
+        for labels, count in open_now.items():
+            waiting.add_metric(labels, count)
+        yield from (ended, waiting)
+
+    def _prompts(self) -> Iterator[Metric]:
+        versions = GaugeMetricFamily(
+            "tracegrad_published_version", "Newest version that is ours and in use.", labels=["prompt"]
+        )
         spend = GaugeMetricFamily("tracegrad_spend_usd_30d", "Priced model spend over 30 days.", labels=["prompt"])
+        unpriced = GaugeMetricFamily(
+            "tracegrad_unpriced_calls_30d", "Model calls over 30 days whose price is unknown.", labels=["prompt"]
+        )
         last = GaugeMetricFamily(
             "tracegrad_last_cycle_end_seconds", "Unix time at which the last cycle ended.", labels=["prompt"]
         )
         spent = spend_of(self._store, self._clock.now())
         for prompt in self._settings.prompts:
+            usd, calls = spent.get(prompt.name, (0.0, 0))
+            spend.add_metric([prompt.name], usd)
+            unpriced.add_metric([prompt.name], calls)
+            if version := published(self._store, prompt.name):
+                versions.add_metric([prompt.name], version)
             rows = self._store.cycles.latest(prompt.name, limit=LATEST)
-            for (state, verdict), count in sorted(Counter((str(r.state), str(r.verdict or "")) for r in rows).items()):
-                cycles.add_metric([prompt.name, state, verdict], count)
-            versions.add_metric([prompt.name], published(self._store, prompt.name) or 0)
-            spend.add_metric([prompt.name], spent.get(prompt.name, 0.0))
             if ends := [row.ended_at for row in rows if row.ended_at]:
                 last.add_metric([prompt.name], max(ends).timestamp())
-        yield from (cycles, versions, spend, last)
+        yield from (versions, spend, unpriced, last)
 
 
 def metrics_of(store: Store, settings: Settings, clock: Clock) -> CollectorRegistry:

@@ -1,11 +1,13 @@
 """The optimize stage: from complaints to one guarded candidate, through the journalled model."""
 
 import asyncio
+from collections import Counter
 
-from deploy.collecting import chosen_losses, ended
+from deploy.collecting import chosen_losses, ended, number_in
 from deploy.lifecycle import CycleState
 from deploy.settings import PromptSettings, Settings
 from deploy.store.fence import Run
+from deploy.store.refusals import META_PROMPT, Refusal
 from deploy.wiring import House
 from optimizer.engine import NoCandidate, Outcome, Plan, optimize
 from optimizer.fence import Fence
@@ -17,20 +19,18 @@ async def find_candidate(house: House, run: Run, state: dict[str, Json]) -> dict
     """Gradients, root causes and edits for the chosen complaints; what was found is kept whatever comes of it."""
     prompt = house.settings.prompt(run.prompt)
     await asyncio.to_thread(house.store.cycles.advance, run, CycleState.OPTIMIZING, at=house.clock.now())
-    losses = await asyncio.to_thread(chosen_losses, house, prompt, state)
+    losses = await asyncio.to_thread(chosen_losses, house.store, prompt, state)
     row = await asyncio.to_thread(house.store.cycles.get, run.cycle_id)
-    version = state["base_version"]
-    assert isinstance(version, int)
-    base = await house.registry.get(prompt.name, version)
+    base = await house.registry.get(prompt.name, number_in(state, "base_version"))
     house.progress("optimize", 0, 0)
-    texts = source_texts(losses)
     outcome = await optimize(
         base,
         losses,
         house.journalled(run),
         plan=plan_of(house.settings, prompt),
-        fence=Fence.of(row.secret, *texts),
-        source_texts=texts,
+        # of the secret alone: a complaint that was edited since must not change the requests about all the others
+        fence=Fence.of(row.secret),
+        source_texts=source_texts(losses),
     )
     await asyncio.to_thread(keep, house, run, outcome)
     if isinstance(outcome.candidate, NoCandidate):
@@ -56,10 +56,30 @@ def source_texts(losses: tuple[TextLoss, ...]) -> tuple[str, ...]:
 
 
 def keep(house: House, run: Run, outcome: Outcome) -> None:
-    """Save the lineage; the same again when the stage is repeated."""
+    """Save the lineage and what was refused; the same again when the stage is repeated."""
     candidate = None if isinstance(outcome.candidate, NoCandidate) else outcome.candidate
     house.store.lineage.save(
         run.cycle_id, gradients=outcome.gradients, causes=outcome.causes, candidate=candidate, at=house.clock.now()
     )
+    house.store.refusals.save(run.cycle_id, refusals(outcome))
     if candidate is not None:
         house.store.cycles.note(run.cycle_id, candidate_id=candidate.id)
+
+
+def refusals(outcome: Outcome) -> tuple[Refusal, ...]:
+    """What the engine did not use, counted by reason, and which meta-prompts it used.
+
+    Only our own words: an error's message may quote a stranger, so no more than its name is kept.
+    """
+    counted: Counter[tuple[str, str]] = Counter()
+    for dropped in outcome.dropped:
+        counted["complaint", f"the critic's call failed ({dropped.reason.partition(':')[0]})"] += 1
+    if outcome.left_out:
+        counted["complaint", "left for another cycle"] = len(outcome.left_out)
+    for cause in outcome.refused_causes:
+        counted["criticism", cause.reason] += len(cause.gradients)
+    for edit in outcome.refused_edits:
+        counted["edit", edit.reason] += 1
+    for name, version in outcome.meta_versions:
+        counted[META_PROMPT, f"{name} v{version}"] = 1
+    return tuple(Refusal(kind=kind, reason=reason, count=count) for (kind, reason), count in sorted(counted.items()))

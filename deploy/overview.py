@@ -7,10 +7,13 @@ whoever renders it must escape it.
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import quote
 
+from deploy.lifecycle import ReleaseState
 from deploy.settings import Settings
 from deploy.store.cycles import CycleRow
 from deploy.store.facade import Store
+from deploy.store.refusals import META_PROMPT
 from gates.report import as_document
 from optimizer.document import ChangeOp, Document
 from optimizer.errors import NotFound
@@ -24,6 +27,9 @@ SHOWN_CHARS = 240
 """Length at which a complaint is cut for showing."""
 
 SPEND_WINDOW = timedelta(days=30)
+
+SERVED = frozenset({ReleaseState.PUBLISHED, ReleaseState.PROGRESSING, ReleaseState.PROMOTED})
+"""Releases whose version somebody may be reading."""
 
 
 def trace_url(settings: Settings, project_id: str) -> str:
@@ -41,7 +47,8 @@ def status(store: Store, settings: Settings, now: datetime) -> dict[str, Any]:
                 "schedule": prompt.schedule,
                 "last_cycle": next((cycle_line(store, row) for row in store.cycles.latest(prompt.name, limit=1)), None),
                 "published": published(store, prompt.name),
-                "spend_usd_30d": spend.get(prompt.name, 0.0),
+                "spend_usd_30d": spend.get(prompt.name, (0.0, 0))[0],
+                "unpriced_calls_30d": spend.get(prompt.name, (0.0, 0))[1],
             }
             for prompt in settings.prompts
         ],
@@ -70,11 +77,18 @@ def cycle(store: Store, settings: Settings, cycle_id: str) -> dict[str, Any]:
     """Everything about one cycle. Raises NotFound."""
     row = store.cycles.get(cycle_id)
     report = store.reports.load(cycle_id)
+    refusals = store.refusals.of(cycle_id)
     return {
         **cycle_line(store, row),
         "base_version": row.parent_version,
         "published_version": release_version(store, cycle_id),
         "changes": changes(store, row, trace_url(settings, store.polls.project(row.prompt))),
+        "refused": [
+            {"kind": refused.kind, "reason": refused.reason, "count": refused.count}
+            for refused in refusals
+            if refused.kind != META_PROMPT
+        ],
+        "meta_prompts": [refused.reason for refused in refusals if refused.kind == META_PROMPT],
         "report": as_document(report) if report else None,
         "events": [
             {"at": moment(e.at), "state": str(e.state), "note": e.reason} for e in store.cycles.events(cycle_id)
@@ -111,7 +125,7 @@ def behind(edit: Edit, link: str) -> Mapping[str, Any]:
         "traces": [
             {
                 "id": gradient.loss.trace.generation.trace_id,
-                "url": link.format(trace_id=gradient.loss.trace.generation.trace_id) if link else "",
+                "url": link.format(trace_id=quote(gradient.loss.trace.generation.trace_id, safe="")) if link else "",
                 "kind": str(gradient.loss.kind),
                 "complaint": excerpt(" ".join(gradient.loss.text.split()), SHOWN_CHARS),
             }
@@ -129,17 +143,17 @@ def release_version(store: Store, run_id: str) -> int | None:
 
 
 def published(store: Store, prompt: str) -> int | None:
-    """The newest version of the prompt that is ours."""
-    versions = [row.version for row in store.releases.of_prompt(prompt) if row.version]
+    """The newest version of the prompt that is ours and in use; None when there is none."""
+    versions = [row.version for row in store.releases.of_prompt(prompt) if row.state in SERVED]
     return max(versions, default=None)
 
 
-def spend_of(store: Store, now: datetime) -> dict[str, float]:
-    """Priced model spend per prompt in USD over the last 30 days."""
-    totals: dict[str, float] = {}
+def spend_of(store: Store, now: datetime) -> dict[str, tuple[float, int]]:
+    """Model spend per prompt over the last 30 days: USD, and the calls whose price nobody knows."""
+    totals: dict[str, tuple[float, int]] = {}
     for row in store.journal.spend(now - SPEND_WINDOW):
-        if not isinstance(row.cost_usd, Missing):
-            totals[row.prompt] = totals.get(row.prompt, 0.0) + row.cost_usd
+        usd, unpriced = totals.get(row.prompt, (0.0, 0))
+        totals[row.prompt] = usd + row.cost_usd, unpriced + row.unpriced
     return totals
 
 

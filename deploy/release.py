@@ -5,20 +5,24 @@ and looked for before it is repeated. A person's edit in the meantime always win
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
-from deploy.collecting import ended
+from deploy.collecting import ended, number_in
 from deploy.lifecycle import CycleState, ReleaseState
 from deploy.settings import PromptSettings
 from deploy.store.fence import Run
 from deploy.wiring import House
-from optimizer.errors import NotFound
+from optimizer.errors import Transient
 from optimizer.identity import Json
 from optimizer.prompts import Head, Superseded
-from optimizer.types import Candidate, GateReport, Proposal
+from optimizer.types import Candidate, GateReport, Proposal, Verdict
 
 PROPOSAL_LIFE = timedelta(days=14)
 """After this the evidence is too old to publish on."""
+
+PAUSES_S = (0.5, 5.0, 30.0)
+"""Between attempts at an effect while the registry is away; each looks first for what the one before has done."""
 
 
 async def publish(house: House, run: Run, state: dict[str, Json]) -> dict[str, Json]:
@@ -27,12 +31,11 @@ async def publish(house: House, run: Run, state: dict[str, Json]) -> dict[str, J
     await asyncio.to_thread(house.store.cycles.advance, run, CycleState.PROPOSING, at=now)
     candidate = await asyncio.to_thread(house.store.lineage.load_candidate, str(state["candidate"]), run.cycle_id)
     report = await asyncio.to_thread(house.store.reports.load, run.cycle_id)
-    assert report is not None
+    if report is None or report.verdict is not Verdict.PASS:
+        return ended("failed", "the candidate has not passed its gate, so it was not published")
     proposal = Proposal(candidate=candidate, report=report, expires_at=now + PROPOSAL_LIFE)
     await asyncio.to_thread(propose, house, run, proposal)
-    newest = state["newest"]
-    assert isinstance(newest, int)
-    base = Head(production=candidate.parent, newest=newest)
+    base = Head(production=candidate.parent, newest=number_in(state, "newest"), label=prompt.label)
 
     async def send(_key: str) -> Json:
         outcome = await house.registry.publish(
@@ -42,14 +45,26 @@ async def publish(house: House, run: Run, state: dict[str, Json]) -> dict[str, J
             return {"stray": outcome.stray, "newest": outcome.head.newest, "alarm": outcome.latest_is_stray}
         return {"version": outcome.version.version}
 
-    outcome = await house.store.effects.once(run, "publish", send)
+    outcome = await insist(house, run, "publish", send)
     assert isinstance(outcome, dict)
     if "version" not in outcome:
         return await superseded(house, run, outcome)
-    version = outcome["version"]
-    assert isinstance(version, int)
+    version = number_in(outcome, "version")
     await mark(house, run, ReleaseState.PUBLISHED, f"version {version}", version=version)
-    return await promote(house, run, prompt, candidate, version)
+    return await promote(house, run, prompt, version, expect=number_in(state, "labelled"))
+
+
+async def insist(house: House, run: Run, key: str, send: Callable[[str], Awaitable[Json]]) -> Json:
+    """An effect, done once, and asked for again while the registry is away.
+
+    What passed its gate was paid for, and no later cycle would look at the same complaints again.
+    """
+    for pause_s in PAUSES_S:
+        try:
+            return await house.store.effects.once(run, key, send)
+        except Transient as error:
+            await asyncio.sleep(min(max(pause_s, error.retry_after_s), PAUSES_S[-1]))
+    return await house.store.effects.once(run, key, send)
 
 
 def propose(house: House, run: Run, proposal: Proposal) -> None:
@@ -82,32 +97,20 @@ async def superseded(house: House, run: Run, outcome: dict[str, Json]) -> dict[s
     return ended("done", f"superseded: {reason}")
 
 
-async def promote(
-    house: House, run: Run, prompt: PromptSettings, candidate: Candidate, version: int
-) -> dict[str, Json]:
-    """Move the owner's label to the new version, if it still stands where we found it."""
+async def promote(house: House, run: Run, prompt: PromptSettings, version: int, *, expect: int) -> dict[str, Json]:
+    """Move the owner's label to the new version, if it still stands where the cycle found it when it began."""
     label = prompt.publish_label
-    expect = candidate.parent.version if label == prompt.label else await labelled(house, prompt.name, label)
 
     async def send(_key: str) -> Json:
         return await house.registry.move_label(prompt.name, label, to=version, expect=expect)
 
-    moved = await house.store.effects.once(run, f"label/{label}", send)
-    if not moved:
+    if not await insist(house, run, f"label/{label}", send):
         reason = f"published version {version}, but somebody moved `{label}` meanwhile, so it was left alone"
         await mark(house, run, ReleaseState.SUPERSEDED, reason)
         return ended("done", reason)
     if label == prompt.label:
         await mark(house, run, ReleaseState.PROMOTED, f"`{label}` points to version {version}")
     return ended("done", f"published version {version} of {prompt.name}, labelled `{label}`")
-
-
-async def labelled(house: House, name: str, label: str) -> int:
-    """The version that carries the label now, 0 when none does."""
-    try:
-        return (await house.registry.head(name, label=label)).production.version
-    except NotFound:
-        return 0
 
 
 async def mark(house: House, run: Run, to: ReleaseState, reason: str, *, version: int | None = None) -> None:

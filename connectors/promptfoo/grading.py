@@ -14,7 +14,7 @@ from optimizer.fence import Fence
 from optimizer.identity import canonical
 from optimizer.ports import LanguageModel, ModelRequest
 from optimizer.prompts import Message
-from optimizer.types import Case, CaseInput, Missing, Scored, Unscored, Usage
+from optimizer.types import Case, CaseInput, CaseOrigin, Missing, Scored, Unscored, Usage
 
 ATTEMPTS = 3
 JUDGE_INSTRUCTIONS = """\
@@ -64,7 +64,9 @@ class Grader:
 
     async def grade(self, case: Case, output: str) -> Grade:
         """Judge one answer. Raises Permanent and OverBudget: those end the whole run."""
-        if isinstance(case.reference, Missing) or self._settings.match is Match.JUDGE:
+        # the reference of a replayed case is one whole answer that a person gave, not what every answer must contain
+        judged = self._settings.match is Match.JUDGE or case.origin is CaseOrigin.REPLAY
+        if judged or isinstance(case.reference, Missing):
             return await self._judge(case, output)
         compare = _exact if self._settings.match is Match.EXACT else _contains
         return Grade(result=compare(output, case.reference))

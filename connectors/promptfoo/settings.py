@@ -22,7 +22,11 @@ LOADED = ("file://", "package:", "exec:", "http://", "https://")
 
 
 class Match(StrEnum):
-    """How an answer is compared with the case's reference. A case without a reference is always judged by a model."""
+    """How an answer is compared with the case's reference.
+
+    A case without a reference is always judged by a model, and so is a replayed one, whose reference is one person's
+    whole answer.
+    """
 
     CONTAINS = "contains"
     EXACT = "exact"

@@ -96,6 +96,15 @@ class Cycles(Records):
             return tuple(_cycle(row) for row in rows)
 
     @waiting_out
+    def counts(self) -> dict[tuple[str, CycleState, str], int]:
+        """How many cycles there are by prompt, state and verdict (empty while there is none)."""
+        kinds = cycle.c.prompt, cycle.c.state, cycle.c.verdict
+        found = sa.select(*kinds, sa.func.count().label("cycles")).group_by(*kinds)
+        with self._read() as connection:
+            rows = connection.execute(found)
+            return {(row.prompt, CycleState(row.state), row.verdict): row.cycles for row in rows}
+
+    @waiting_out
     def advance(self, run: Run | str, to: CycleState, *, at: datetime, reason: str = "") -> CycleRow:
         """Move a cycle. A move that it made before changes nothing: stages are repeated after a crash.
 

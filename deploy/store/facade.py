@@ -9,6 +9,7 @@ from deploy.store.journal import Journal
 from deploy.store.limits import Limits
 from deploy.store.lineage import Lineage
 from deploy.store.polls import Polls
+from deploy.store.refusals import Refusals
 from deploy.store.releases import Releases
 from deploy.store.reports import Reports
 from deploy.store.texts import Texts
@@ -27,6 +28,7 @@ class Store:
         self.limits = Limits(engine)
         self.cycles = Cycles(engine)
         self.lineage = Lineage(engine)
+        self.refusals = Refusals(engine)
         self.reports = Reports(engine)
         self.releases = Releases(engine)
         self.journal = Journal(engine, clock)

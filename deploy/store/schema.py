@@ -185,6 +185,15 @@ candidate = sa.Table(
     _moment("created_at"),
 )
 
+refusal = sa.Table(
+    "refusal",
+    metadata,
+    _key("cycle_id"),
+    _key("kind"),
+    _key("reason"),
+    sa.Column("count", sa.Integer, nullable=False),
+)
+
 gate_report = sa.Table(
     "gate_report",
     metadata,

@@ -54,6 +54,20 @@ class Traces(Records):
         with self._read() as connection:
             return load_scores(connection, score.c.trace_id, trace_ids)
 
+    @waiting_out
+    def scores_between(self, start: datetime, end: datetime) -> tuple[Score, ...]:
+        """Scores given in [start, end), newest first."""
+        found = sa.select(score.c.id).where(score.c.at >= start, score.c.at < end)
+        with self._read() as connection:
+            return load_scores(connection, score.c.id, connection.execute(found).scalars().all())
+
+    @waiting_out
+    def forget_scores(self, ids: Iterable[str]) -> None:
+        """These are complaints no more: edited for the better, or deleted. What was made of them keeps their words."""
+        with self._write() as connection:
+            for some in chunks(ids):
+                connection.execute(sa.delete(score).where(score.c.id.in_(some)))
+
 
 def keep_traces(
     connection: sa.Connection, generations: Sequence[Generation], scores: Sequence[Score], *, at: datetime

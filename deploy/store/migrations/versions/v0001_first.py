@@ -199,6 +199,14 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("project", "prompt", name=op.f("pk_poll")),
     )
     op.create_table(
+        "refusal",
+        sa.Column("cycle_id", sa.String(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.Column("count", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("cycle_id", "kind", "reason", name=op.f("pk_refusal")),
+    )
+    op.create_table(
         "release",
         sa.Column("run_id", sa.String(), nullable=False),
         sa.Column("cycle_id", sa.String(), nullable=False),
@@ -280,6 +288,7 @@ def downgrade() -> None:
         "journal",
         "limiter",
         "poll",
+        "refusal",
         "release",
         "release_event",
         "score",
