@@ -83,5 +83,5 @@ def test_every_fault_is_named_and_says_what_to_do(tmp_path: Path, text: str, sai
 def test_no_file_and_no_prompt(tmp_path: Path) -> None:
     with pytest.raises(BadSettings, match="run `tracegrad init`"):
         load(tmp_path / "none.yaml")
-    with pytest.raises(BadSettings, match="'q' is not registered .registered: p."):
+    with pytest.raises(BadSettings, match=r"'q' is not registered \(registered: p\)"):
         load(written(tmp_path, "prompts: [{name: p}]")).prompt("q")
