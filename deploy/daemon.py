@@ -8,8 +8,8 @@ import asyncio
 import logging
 import signal
 import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 import uvicorn
 from starlette.applications import Starlette
@@ -30,26 +30,33 @@ log = logging.getLogger("tracegrad")
 
 
 async def run(settings: Settings) -> None:
-    """Run until SIGTERM or SIGINT."""
+    """Run until SIGTERM or SIGINT. A stage may still be running afterwards: leave by `os._exit`, see Worker.stop."""
     if not settings.prompts:
         raise BadSettings("no prompt is registered", "add one under `prompts` in tracegrad.yaml")
     stop = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
-    async with opened(settings) as house:
-        worker = Worker(house.store, settings.database_url, stages=stages(house), plan=PLAN, clock=house.clock)
-        schedules = {prompt.name: prompt.schedule for prompt in settings.prompts}
-        clock = CycleClock(schedules, worker.enqueue, clock=house.clock)
-        await worker.start()
-        await clock.start(catch_up=True)
-        try:
-            async with listening(web_of(house, worker, clock), settings) as address:
-                log.info("ready", extra={"action": "ready", "address": address, "prompts": len(schedules)})
-                await stop.wait()
-        finally:
-            log.info("stopping", extra={"action": "stop"})
-            clock.stop()
-            await worker.stop(GRACE_S)
+    with listening(settings) as listener:
+        async with opened(settings) as house:
+            await work(house, listener, stop)
+
+
+async def work(house: House, listener: socket.socket, stop: asyncio.Event) -> None:
+    """Clock, worker and web application, until `stop` is set."""
+    settings = house.settings
+    worker = Worker(house.store, settings.database_url, stages=stages(house), plan=PLAN, clock=house.clock)
+    schedules = {prompt.name: prompt.schedule for prompt in settings.prompts}
+    clock = CycleClock(schedules, worker.enqueue, clock=house.clock)
+    await worker.start()
+    await clock.start(catch_up=True)
+    try:
+        async with serving(web_of(house, worker, clock), listener) as address:
+            log.info("ready", extra={"action": "ready", "address": address, "prompts": len(schedules)})
+            await stop.wait()
+    finally:
+        log.info("stopping", extra={"action": "stop"})
+        clock.stop()
+        await worker.stop(GRACE_S)
 
 
 def web_of(house: House, worker: Worker, clock: CycleClock) -> Starlette:
@@ -63,9 +70,9 @@ def web_of(house: House, worker: Worker, clock: CycleClock) -> Starlette:
     )
 
 
-@asynccontextmanager
-async def listening(app: Starlette, settings: Settings) -> AsyncIterator[str]:
-    """Serve the application on the settings' address, in this loop; yields where it listens."""
+@contextmanager
+def listening(settings: Settings) -> Iterator[socket.socket]:
+    """The settings' address, taken before any cycle starts."""
     try:
         listener = socket.create_server((settings.web.host, settings.web.port))
     except OSError as error:
@@ -73,13 +80,19 @@ async def listening(app: Starlette, settings: Settings) -> AsyncIterator[str]:
             f"the status page cannot listen on {settings.web.host}:{settings.web.port} ({error.strerror})",
             "set another `web.port`, or stop whoever uses it",
         ) from error
+    with listener:
+        yield listener
+
+
+@asynccontextmanager
+async def serving(app: Starlette, listener: socket.socket) -> AsyncIterator[str]:
+    """Serve the application in this loop; yields its address."""
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, lifespan="off"))
     # `_serve` is `serve` without signal handlers: this process has its own
-    serving = asyncio.create_task(server._serve([listener]))
+    served = asyncio.create_task(server._serve([listener]))
     try:
         host, port = listener.getsockname()[:2]
         yield f"http://{host}:{port}"
     finally:
         server.should_exit = True
-        await serving
-        listener.close()
+        await served

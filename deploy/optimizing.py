@@ -34,6 +34,12 @@ async def find_candidate(house: House, run: Run, state: dict[str, Json]) -> dict
     )
     await asyncio.to_thread(keep, house, run, outcome)
     if isinstance(outcome.candidate, NoCandidate):
+        if len(outcome.dropped) > len(
+            outcome.gradients
+        ):  # the model failed, so nothing was learned from the complaints
+            return ended(
+                "failed", f"{outcome.candidate.reason}; run `tracegrad doctor` and check `model` in tracegrad.yaml."
+            )
         return ended("skipped", f"no change: {outcome.candidate.reason}")
     return {**state, "candidate": outcome.candidate.id}
 

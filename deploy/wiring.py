@@ -84,9 +84,8 @@ async def opened(settings: Settings, *, progress: Progress = silent) -> AsyncIte
         Unsupported, BadCredentials, Unreachable: as the probe of the Langfuse server found.
     """
     require(settings)
-    settings.state_dir.mkdir(parents=True, exist_ok=True)
     clock = SystemClock()
-    store = await asyncio.to_thread(Store.open, settings.database_url, clock)
+    store = await asyncio.to_thread(open_store, settings, clock)
     access = langfuse_access(settings)
     server = await probe(access)
     async with (
@@ -107,6 +106,18 @@ async def opened(settings: Settings, *, progress: Progress = silent) -> AsyncIte
             capacity=asyncio.Semaphore(settings.model.concurrency),
             progress=progress,
         )
+
+
+def open_store(settings: Settings, clock: Clock) -> Store:
+    """The store in the state directory. Raises BadSettings when there can be none."""
+    try:
+        settings.state_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadSettings(
+            f"the state directory {settings.state_dir} cannot be made ({error.strerror})",
+            "set `state_dir` to a directory that you may write to",
+        ) from error
+    return Store.open(settings.database_url, clock)
 
 
 def require(settings: Settings) -> None:

@@ -106,7 +106,7 @@ def run(context: typer.Context) -> None:
     """Run the daemon: clock, worker and status page, until it is told to stop."""
     from deploy.cli.run import command
 
-    raise typer.Exit(command(context.obj))
+    command(context.obj)
 
 
 @app.command()

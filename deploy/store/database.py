@@ -30,6 +30,9 @@ TRIES, LONGEST_PAUSE_S = 60, 2.0
 
 DOWN = (OperationalError, InterfaceError)
 
+HOPELESS = ("SQLITE_ERROR", "SQLITE_CANTOPEN", "SQLITE_READONLY")
+"""SQLite calls these operational too, but waiting mends neither a wrong statement nor a folder without access."""
+
 
 def open_database(url: str) -> sa.Engine:
     """An engine for `sqlite:///file` or `postgresql+psycopg://...`. Connects when first used."""
@@ -60,8 +63,7 @@ def waiting_out(fn: Callable[P, T]) -> Callable[P, T]:
             try:
                 return fn(*args, **kwargs)
             except DOWN as error:
-                # SQLite calls a wrong statement operational too; that one will not get better
-                if attempt == TRIES - 1 or getattr(error.orig, "sqlite_errorname", "") == "SQLITE_ERROR":
+                if attempt == TRIES - 1 or getattr(error.orig, "sqlite_errorname", "").startswith(HOPELESS):
                     raise
                 time.sleep(min(LONGEST_PAUSE_S, 0.1 * 2.0**attempt))
         raise AssertionError("unreachable")

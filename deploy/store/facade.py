@@ -1,6 +1,8 @@
 """Everything that is stored, one attribute per noun. Methods block: call them with `asyncio.to_thread` from a loop."""
 
 import sqlalchemy as sa
+from alembic.util import CommandError
+from sqlalchemy.exc import DatabaseError
 
 from deploy.store.cycles import Cycles
 from deploy.store.database import migrate, open_database
@@ -14,6 +16,7 @@ from deploy.store.releases import Releases
 from deploy.store.reports import Reports
 from deploy.store.texts import Texts
 from deploy.store.traces import Traces
+from optimizer.errors import BadSettings
 from optimizer.ports import Clock
 
 
@@ -36,9 +39,22 @@ class Store:
 
     @classmethod
     def open(cls, url: str, clock: Clock) -> "Store":
-        """Open and migrate a database."""
+        """Open and migrate a database. Raises BadSettings when it is none, or not ours."""
         engine = open_database(url)
-        migrate(engine)
+        where = engine.url.render_as_string(hide_password=True).removeprefix("sqlite:///")
+        try:
+            migrate(engine)
+        except DatabaseError as error:
+            engine.dispose()
+            raise BadSettings(
+                f"{where} cannot be used as Tracegrad's database ({error.orig})",
+                "move what is there away, or set another `state_dir`",
+            ) from error
+        except CommandError as error:
+            engine.dispose()
+            raise BadSettings(
+                f"{where} was made by another version of Tracegrad", "use that version, or set another `state_dir`"
+            ) from error
         return cls(engine, clock)
 
     def close(self) -> None:
