@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from connectors.langfuse.datasets import LangfuseCaseSource
+from connectors.langfuse.limiter import Bucket, RateLimiter
 from connectors.langfuse.registry import LangfuseRegistry
 from connectors.langfuse.server import Server, probe
 from connectors.langfuse.settings import LangfuseAccess
@@ -88,9 +89,10 @@ async def opened(settings: Settings, *, progress: Progress = silent) -> AsyncIte
     store = await asyncio.to_thread(open_store, settings, clock)
     access = langfuse_access(settings)
     server = await probe(access)
+    limiter = await asyncio.to_thread(rate_limiter, settings, store, clock)
     async with (
-        LangfuseTraceSource(access) as traces,
-        LangfuseCaseSource(access) as cases,
+        LangfuseTraceSource(access, limiter=limiter) as traces,
+        LangfuseCaseSource(access, limiter=limiter) as cases,
         LangfuseRegistry(access) as registry,
         language_model(settings) as model,
     ):
@@ -164,10 +166,26 @@ def langfuse_access(settings: Settings) -> LangfuseAccess:
 def language_model(settings: Settings) -> OpenAIModel:
     """The model's client, from the owner's settings."""
     model = settings.model
-    prices = {name: (price.input_usd_per_mtok, price.output_usd_per_mtok) for name, price in model.prices.items()}
     return OpenAIModel(
         model.base_url,
         model.api_key.get_secret_value(),
-        prices=Prices(model.base_url, prices),
+        prices=prices_of(settings),
         rules=CallRules(concurrency=model.concurrency, timeout_s=model.timeout_s),
     )
+
+
+def prices_of(settings: Settings) -> Prices:
+    """What calls cost: the owner's prices over the public list."""
+    stated = {
+        name: (price.input_usd_per_mtok, price.output_usd_per_mtok) for name, price in settings.model.prices.items()
+    }
+    return Prices(settings.model.base_url, stated)
+
+
+def rate_limiter(settings: Settings, store: Store, clock: Clock) -> RateLimiter:
+    """One limiter for every reader, with the pauses that the server asked for before a restart still in force."""
+    limiter = RateLimiter(settings.langfuse.requests_per_minute, clock=clock, on_hold=store.limits.hold)
+    for bucket in Bucket:
+        if until := store.limits.held(bucket):
+            limiter.hold(bucket, until)
+    return limiter

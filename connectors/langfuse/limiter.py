@@ -36,6 +36,7 @@ class RateLimiter:
     Args:
         per_minute: requests per minute and bucket; 0 means no limit of ours, the server's is still obeyed.
         sleep: tests hand in one that moves their clock. Cancelling a sleeper gives its slot up, and no other.
+        on_hold: told of every pause that the server asks for, to keep it beyond this process.
     """
 
     def __init__(
@@ -44,12 +45,14 @@ class RateLimiter:
         *,
         clock: Clock | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        on_hold: Callable[[Bucket, datetime], None] = lambda _bucket, _until: None,
     ) -> None:
         self._interval = timedelta(minutes=1) / per_minute if per_minute else timedelta(0)
         self._burst = self._interval * max(per_minute * _BURST_SHARE - 1, 0)
         self._clock = clock or UtcClock()
         self._full_at: dict[Bucket, datetime] = {}
         self._held_until: dict[Bucket, datetime] = {}
+        self._on_hold = on_hold
         self.sleep = sleep
 
     def next_allowed_at(self, bucket: Bucket) -> datetime:
@@ -62,8 +65,10 @@ class RateLimiter:
         self._held_until[bucket] = max(until, self._held_until.get(bucket, until))
 
     def hold_for(self, bucket: Bucket, seconds: float) -> None:
-        """No request for so many seconds from now."""
-        self.hold(bucket, self._clock.now() + timedelta(seconds=seconds))
+        """No request for so many seconds from now: the server just said so."""
+        until = self._clock.now() + timedelta(seconds=seconds)
+        self.hold(bucket, until)
+        self._on_hold(bucket, until)
 
     async def acquire(self, bucket: Bucket) -> None:
         """Return when one request may be sent."""

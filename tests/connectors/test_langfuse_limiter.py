@@ -76,10 +76,11 @@ async def test_a_hold_is_obeyed_even_without_a_limit_of_ours(time):
 
 
 async def test_a_hold_outlives_the_process(time):
-    before = RateLimiter(0, clock=time, sleep=time.sleep)
+    kept = {}
+    before = RateLimiter(0, clock=time, sleep=time.sleep, on_hold=kept.__setitem__)
     before.hold_for(GENERAL, 86397)
     after = RateLimiter(0, clock=time, sleep=time.sleep)
-    after.hold(GENERAL, before.next_allowed_at(GENERAL))
+    after.hold(GENERAL, kept[GENERAL])
     after.hold(GENERAL, START)
     await after.acquire(GENERAL)
     assert time.passed == 86397

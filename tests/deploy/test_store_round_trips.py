@@ -158,13 +158,12 @@ def test_a_watermark_never_moves_back_and_waiting_scores_keep_their_first_deadli
     assert store.polls.waiting(*here, soon) == ("d",)
 
 
-def test_a_bucket_gives_its_places_one_after_the_other(store: Store) -> None:
-    every = timedelta(seconds=3)
-    assert [store.limits.claim("b", every=every, now=T0) - T0 for _ in range(3)] == [0 * every, every, 2 * every]
-    store.limits.hold_off("b", until=T0 + timedelta(minutes=1))
-    store.limits.hold_off("b", until=T0)
-    assert store.limits.claim("b", every=every, now=T0) == T0 + timedelta(minutes=1)
-    assert store.limits.claim("b", every=every, now=T0 + timedelta(hours=1)) == T0 + timedelta(hours=1)
+def test_a_pause_that_was_asked_for_is_remembered_and_only_grows(store: Store) -> None:
+    assert store.limits.held("b") is None
+    store.limits.hold("b", T0 + timedelta(minutes=1))
+    store.limits.hold("b", T0)
+    assert store.limits.held("b") == T0 + timedelta(minutes=1)
+    assert store.limits.held("another") is None
 
 
 def test_a_moment_without_a_zone_is_refused(store: Store) -> None:
