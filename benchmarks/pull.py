@@ -256,7 +256,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--small", action="store_true", help="1,000 traces and 3 rounds, for CI")
     small = parser.parse_args().small
-    sys.exit(0 if compare(1_000 if small else 10_000, 3 if small else 5) else 1)
+    sys.exit(0 if compare(1_000 if small else 10_000, 3 if small else 9) else 1)
 
 
 if __name__ == "__main__":

@@ -75,6 +75,9 @@ class LangfuseClient:
         self, method: str, path: str, bucket: Bucket, *, params: Mapping[str, str] | None = None, body: Json = None
     ) -> Answer:
         refusals = 0
+        if (pause_s := self.limiter.held_for_s(bucket)) > PATIENCE_S:
+            # a daily window: a cycle that slept through it would hold its prompt all day
+            raise of_status(429, "", host=self.access.base_url, retry_after_s=pause_s)
         while True:
             await self.limiter.acquire(bucket)
             answer, retry_after_s = await self._exchange(method, path, params, body)

@@ -64,6 +64,11 @@ class RateLimiter:
         """No request before `until`: what the server asked for, now or before a restart."""
         self._held_until[bucket] = max(until, self._held_until.get(bucket, until))
 
+    def held_for_s(self, bucket: Bucket) -> float:
+        """Seconds until a pause that the server asked for is over; 0 without one."""
+        now = self._clock.now()
+        return max(0.0, (self._held_until.get(bucket, now) - now).total_seconds())
+
     def hold_for(self, bucket: Bucket, seconds: float) -> None:
         """No request for so many seconds from now: the server just said so."""
         until = self._clock.now() + timedelta(seconds=seconds)

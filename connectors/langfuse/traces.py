@@ -21,7 +21,7 @@ from connectors.langfuse.queries import (
     started_before,
     started_since,
 )
-from connectors.langfuse.rows import OBSERVATIONS, SCORES, ObservationRow, is_score, to_generation, to_score
+from connectors.langfuse.rows import OBSERVATIONS, SCORES, ObservationRow, ScoreRow, is_score, to_generation, to_score
 from connectors.langfuse.settings import LangfuseAccess
 from optimizer.losses import is_complaint
 from optimizer.types import Generation, Score, ScoreRule, Window
@@ -58,7 +58,8 @@ class LangfuseTraceSource:
         """Complaints in the window, newest first: one walk per rule, merged."""
         seen: set[str] = set()
         async with AsyncExitStack() as stack:
-            walks = [await stack.enter_async_context(aclosing(self._by_rule(rule, window))) for rule in set(rules)]
+            rule_walks = [self._by_rule(rule, window, seen) for rule in dict.fromkeys(rules)]
+            walks = [await stack.enter_async_context(aclosing(walk)) for walk in rule_walks]
             if len(walks) == 1:  # the usual case, and nothing to merge
                 async for only in walks[0]:
                     yield only
@@ -66,9 +67,7 @@ class LangfuseTraceSource:
             heads = [(score, walk) for walk in walks if (score := await anext(walk, None))]
             while heads:
                 score, walk = heads.pop(max(range(len(heads)), key=lambda i: (heads[i][0].at, heads[i][0].id)))
-                if score.id not in seen:
-                    seen.add(score.id)
-                    yield score
+                yield score
                 if following := await anext(walk, None):
                     heads.append((following, walk))
 
@@ -97,8 +96,8 @@ class LangfuseTraceSource:
                     left -= 1
                     yield generation
 
-    async def _by_rule(self, rule: ScoreRule, window: Window) -> AsyncGenerator[Score, None]:
-        """One rule's complaints: what the server's filters found, filtered again exactly."""
+    async def _by_rule(self, rule: ScoreRule, window: Window, seen: set[str]) -> AsyncGenerator[Score, None]:
+        """One rule's complaints not `seen` yet: what the server's filters found, filtered again exactly."""
         params = score_params(rule, window, self._access.environments)
         limit = self._access.score_page
         async with aclosing(pages(self._client, "/api/public/v3/scores", [params], SCORES, limit=limit)) as walk:
@@ -106,9 +105,10 @@ class LangfuseTraceSource:
                 for row in page:
                     if not is_score(row):
                         self._skipped += 1
-                    elif row.environment in self._allowed and row.subject.kind in ("trace", "observation"):
+                    elif row.id not in seen and self._is_about_production(row):
                         score = to_score(row)
                         if window.start <= score.at < window.end and is_complaint(score, [rule]):
+                            seen.add(score.id)
                             yield score
 
     async def _generations(self, *queries: Sequence[Condition], page: int = 0) -> AsyncGenerator[Generation, None]:
@@ -125,6 +125,9 @@ class LangfuseTraceSource:
                     elif row.id not in seen and self._is_production(row):
                         seen.add(row.id)
                         yield to_generation(row, source_secret=self._access.source_secret)
+
+    def _is_about_production(self, row: ScoreRow) -> bool:
+        return row.environment in self._allowed and row.subject.kind in ("trace", "observation")
 
     def _is_production(self, row: ObservationRow) -> bool:
         return (

@@ -89,6 +89,18 @@ async def test_only_a_missing_cursor_ends_the_walk():
     assert len(asked) == 3
 
 
+async def test_a_row_that_the_server_repeats_is_returned_once():
+    def answer(request):
+        row = score_row(0) if request.url.path.endswith("scores") else observation_row(0)
+        return page(row, row, cursor=None if "cursor" in request.query_params else "next")
+
+    with answering(answer) as (url, _):
+        async with LangfuseTraceSource(access_to(url)) as source:
+            assert [s.id for s in await scores_of(source)] == ["s0"]
+            assert [s.id for s in await scores_of(source, RULE, replace(RULE, threshold=0.4))] == ["s0"]
+            assert [g.id for g in await generations_of(source)] == ["o0"]
+
+
 async def test_a_cursor_that_stands_still_is_an_error_and_no_endless_loop():
     with answering(lambda _: page(score_row(0), cursor="same")) as (url, _):
         async with LangfuseTraceSource(access_to(url)) as source:
