@@ -4,10 +4,11 @@ import socket
 from collections.abc import Awaitable, Callable
 
 import pytest
-from langfuse_scripted import RULE, WINDOW, Naps, access_to, answering
+from langfuse_scripted import RULE, WINDOW, Naps, access_to, answering, page
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
 
 from connectors.langfuse.datasets import LangfuseCaseSource
+from connectors.langfuse.limiter import Bucket
 from connectors.langfuse.registry import LangfuseRegistry
 from connectors.langfuse.server import probe
 from connectors.langfuse.settings import LangfuseAccess
@@ -119,6 +120,18 @@ async def test_a_rate_limit_of_a_day(ask):
     with answering(lambda _: refusal) as (url, _), pytest.raises(RateLimited) as caught:
         await ask(access_to(url))
     assert caught.value.retry_after_s == 86397
+
+
+async def test_a_pause_of_a_day_is_reported_and_not_slept_through():
+    naps = Naps()
+    naps.limiter.hold_for(Bucket.DATASETS, 86397)
+    with answering(lambda _: page()) as (url, asked):
+        async with LangfuseCaseSource(access_to(url), limiter=naps.limiter) as source:
+            with pytest.raises(RateLimited) as caught:
+                [case async for case in source.cases("regression")]
+    assert caught.value.retry_after_s == 86397
+    assert not asked
+    assert not naps.naps
 
 
 async def test_a_refused_request_is_quoted_in_one_line():
