@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager, contextmanager
 import uvicorn
 from starlette.applications import Starlette
 
+from connectors.promptfoo.runtime import locate
 from deploy.clock import CycleClock
 from deploy.cycle import PLAN, stages
 from deploy.metrics import metrics_of
@@ -33,6 +34,7 @@ async def run(settings: Settings) -> None:
     """Run until SIGTERM or SIGINT. A stage may still be running afterwards: leave by `os._exit`, see Worker.stop."""
     if not settings.prompts:
         raise BadSettings("no prompt is registered", "add one under `prompts` in tracegrad.yaml")
+    locate(settings.node_dir)  # a daemon without its gate would pay for candidates and refuse them all
     stop = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
@@ -76,8 +78,9 @@ def listening(settings: Settings) -> Iterator[socket.socket]:
     try:
         listener = socket.create_server((settings.web.host, settings.web.port))
     except OSError as error:
+        why = str(error.strerror).partition(" (while")[0]
         raise BadSettings(
-            f"the status page cannot listen on {settings.web.host}:{settings.web.port} ({error.strerror})",
+            f"the status page cannot listen on {settings.web.host}:{settings.web.port} ({why})",
             "set another `web.port`, or stop whoever uses it",
         ) from error
     with listener:

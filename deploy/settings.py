@@ -36,6 +36,17 @@ VENDOR_VARIABLES = {
 }
 
 
+PLAIN = {
+    "extra_forbidden": "unknown key",
+    "missing": "is missing",
+    "tuple_type": "must be a list",
+    "model_type": "must be a group of keys",
+    "dict_type": "must be a group of keys",
+    "union_tag_not_found": "needs a `kind`: numeric, boolean, categorical or correction",
+}
+"""What pydantic finds, by its name, in words of YAML."""
+
+
 class Section(BaseModel):
     """A part of the settings: frozen, and strict about its keys."""
 
@@ -163,7 +174,7 @@ class GateSettings(Section):
 class PromptSettings(Section):
     """One registered prompt: the owner allows us to change it."""
 
-    name: str
+    name: str = Field(min_length=1)
     schedule: str = "0 3 * * *"
     label: str = "production"
     publish_label: str = "candidate"
@@ -283,10 +294,10 @@ def load(path: Path) -> Settings:
         where = getattr(error, "problem_mark", None)
         line = f" in line {where.line + 1}" if where else ""
         raise BadSettings(
-            f"{path} is not valid YAML{line}", "mend that line or start over with `tracegrad init`"
+            f"{path} is not valid YAML{line}", "mend it, or start over with `tracegrad init --force`"
         ) from error
     if content is not None and not isinstance(content, dict):
-        raise BadSettings(f"{path} does not hold settings", "start over with `tracegrad init`")
+        raise BadSettings(f"{path} does not hold settings", "start over with `tracegrad init --force`")
     try:
         return Settings(**(content or {}))
     except ValidationError as error:
@@ -297,6 +308,6 @@ def _faults(error: ValidationError) -> str:
     said = []
     for fault in error.errors(include_url=False, include_input=False):
         where = ".".join(str(part) for part in fault["loc"] if part not in ("numeric", "boolean", "categorical"))
-        what = "unknown key" if fault["type"] == "extra_forbidden" else fault["msg"].removeprefix("Value error, ")
+        what = PLAIN.get(fault["type"], fault["msg"].removeprefix("Value error, "))
         said.append(f"{where}: {what}" if where else what)
     return "; ".join(said)

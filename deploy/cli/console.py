@@ -1,22 +1,26 @@
 """What a person at a terminal sees, and what a script gets instead.
 
 Results go to standard output, progress and complaints to standard error. With `--json` standard output holds one JSON
-document and nothing else. There is no colour and no moving bar when the output is not a terminal.
+document and nothing else. There is no colour, no moving bar and no wrapping when the output is not a terminal.
 """
 
 import json
 import re
 import sys
+import textwrap
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 UNSEEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
 """Characters that steer a terminal or hide: production text may hold them on purpose."""
+
+PIPED_WIDTH = 200
+"""Columns of a table that nobody looks at in a terminal: enough to leave ids in one piece."""
 
 Advance = Callable[[int, int], None]
 """Called with (done, total); a total of 0 means that nobody knows yet."""
@@ -25,6 +29,27 @@ Advance = Callable[[int, int], None]
 def visible(text: str) -> str:
     """The text with control and invisible characters spelled out, so that they can do nothing to a terminal."""
     return UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def wrapped(text: str, width: int, hang: int) -> str:
+    """The text in lines of that width, broken between words; further lines of indented text stand `hang` deeper.
+
+    A word that is too long, such as an address or an id, stays in one piece.
+    """
+    indent = len(text) - len(text.lstrip(" "))
+    indent += hang if indent else 0
+    return "\n".join(
+        textwrap.fill(line, width, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False)
+        for line in text.split("\n")
+    )
+
+
+class Plain(Console):
+    """A console that leaves a closed pipe to `main`, instead of ending with an exit code of its own."""
+
+    def on_broken_pipe(self) -> NoReturn:
+        """Called by rich while it handles a BrokenPipeError."""
+        raise BrokenPipeError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,17 +61,21 @@ class Terminal:
     @property
     def out(self) -> Console:
         """Standard output. Markup is off: prompt texts hold brackets."""
-        return Console(file=sys.stdout, markup=False, highlight=False, emoji=False, soft_wrap=True)
+        width = None if sys.stdout.isatty() else PIPED_WIDTH
+        return Plain(file=sys.stdout, width=width, markup=False, highlight=False, emoji=False, soft_wrap=True)
 
     @property
     def err(self) -> Console:
         """Standard error, for progress."""
-        return Console(file=sys.stderr, markup=False, highlight=False, emoji=False, soft_wrap=True)
+        return Plain(file=sys.stderr, markup=False, highlight=False, emoji=False, soft_wrap=True)
 
-    def say(self, text: str = "", style: str = "") -> None:
-        """A line for a person; silent when a script is listening."""
-        if not self.as_json:
-            self.out.print(visible(text), style=style or None)
+    def say(self, text: str = "", style: str = "", *, hang: int = 2, whole: bool = False) -> None:
+        """A line for a person; silent when a script is listening. `whole` keeps in one piece what may be copied."""
+        if self.as_json:
+            return
+        out = self.out
+        shown = visible(text)
+        out.print(wrapped(shown, out.width, hang) if out.is_terminal and not whole else shown, style=style or None)
 
     def give(self, document: Any) -> None:
         """The result for a script; silent otherwise."""
@@ -54,20 +83,29 @@ class Terminal:
             print(json.dumps(document, indent=2, ensure_ascii=False, default=str))
 
     @contextmanager
-    def progress(self, what: str) -> Iterator[Advance]:
-        """A bar for anything that may take over two seconds; plain lines when nobody is watching a terminal."""
+    def progress(self, what: str, *, announced: bool = True) -> Iterator[Advance]:
+        """A bar for anything that may take over two seconds.
+
+        Args:
+            announced: print a plain line instead when nobody is watching a terminal.
+        """
         if self.as_json or not sys.stderr.isatty():
-            if not self.as_json:
+            if announced and not self.as_json:
                 self.err.print(f"{what} ...")
             yield lambda _done, _total: None
             return
         columns = (
             SpinnerColumn(),
             TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
+            BarColumn(bar_width=20),
+            TextColumn("{task.fields[count]}"),
             TimeElapsedColumn(),
         )
         with Progress(*columns, console=self.err, transient=True) as bar:
-            task = bar.add_task(what, total=None)
-            yield lambda done, total: bar.update(task, completed=done, total=total or None)
+            task = bar.add_task(what, total=None, count="")
+
+            def advance(done: int, total: int) -> None:
+                count = f"{done}/{total}" if total else str(done or "")
+                bar.update(task, completed=done, total=total or None, count=count)
+
+            yield advance

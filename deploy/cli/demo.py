@@ -15,24 +15,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from connectors.promptfoo.runtime import locate
 from deploy import overview
 from deploy.cli.console import Terminal
 from deploy.cli.main import COULD_NOT_RUN, DONE, Options
 from deploy.cli.once import Stages, run_once, watching
-from deploy.cli.show import COLOUR, render
+from deploy.cli.show import COLOUR, before_and_after, render
 from deploy.clock import SystemClock
 from deploy.collecting import recent_inputs
 from deploy.gating import gate_cases, prove
 from deploy.settings import Settings, load
-from deploy.store.facade import Store
-from deploy.wiring import opened
-from optimizer.errors import Permanent
-from optimizer.types import GateReport, Verdict
+from deploy.wiring import open_store, opened
+from gates.report import as_document
+from optimizer.errors import BadSettings, Permanent
+from optimizer.types import Verdict
 
 PROMPT = "support-assistant"
 
+FIRST_LINE = "# Written by `tracegrad demo`; the addresses are those of its last run.\n"
+
 SETTINGS = """\
-# Written by `tracegrad demo`; the addresses are those of its last run.
 langfuse: {{host: "{langfuse}", public_key: {public_key}, secret_key: {secret_key}, requests_per_minute: 0}}
 model:
   base_url: "{model}"
@@ -77,15 +79,31 @@ class Demo:
 def command(options: Options, *, folder: Path, fresh: bool) -> int:
     """Seed, run a cycle, show two edits refused, say where to look."""
     terminal = Terminal(as_json=options.as_json)
-    if fresh:
-        shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True, exist_ok=True)
-    terminal.say("Tracegrad demo. Every number below comes from a simulated model and says nothing about yours.")
+    node = Path(".node")
+    locate(node)
+    config = folder / "tracegrad.yaml"
+    make_room(folder, config, fresh=fresh)
+    terminal.say("Tracegrad demo", style="bold")
+    terminal.say("Every number below comes from a simulated model and says nothing about yours.")
+    terminal.say()
     with simulated_world(folder, terminal) as world:
-        config = folder / "tracegrad.yaml"
-        config.write_text(SETTINGS.format(**world, state=folder / "state", node=Path(".node")), encoding="utf-8")
+        places = {"state": json.dumps(str(folder / "state")), "node": json.dumps(str(node))}
+        config.write_text(FIRST_LINE + SETTINGS.format(**world, **places), encoding="utf-8")
         demo = Demo(folder=folder, config=config, settings=load(config), terminal=terminal)
         return watch(demo, world)
+
+
+def make_room(folder: Path, config: Path, *, fresh: bool) -> None:
+    """The demo's folder; with `fresh` without what an earlier demo left. Nothing else in it is ever touched."""
+    if config.exists() and not config.read_text(encoding="utf-8", errors="replace").startswith(FIRST_LINE):
+        raise BadSettings(f"{config} is not the demo's", "choose an empty folder with `--folder`")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadSettings(f"{folder} cannot be made ({error.strerror})", "choose another `--folder`") from error
+    if fresh and config.exists():
+        for mine in (folder / "state", folder / "sandbox"):
+            shutil.rmtree(mine, ignore_errors=True)
 
 
 @contextmanager
@@ -109,18 +127,22 @@ def simulated_world(folder: Path, terminal: Terminal) -> Iterator[dict[str, str]
 def watch(demo: Demo, world: dict[str, str]) -> int:
     """The demo's acts, in order."""
     say = demo.terminal.say
-    say(f"Langfuse (simulated) at {world['langfuse']}, model (simulated) at {world['model']}.")
+    say("A simulated shop's assistant has answered customers, and some of them complained.")
+    say(f"Langfuse (simulated)  {world['langfuse']}")
+    say(f"Model (simulated)     {world['model']}")
     say()
-    say(f"One cycle on the prompt '{PROMPT}', as the daemon runs it:", style="bold")
+    say(f"1. One cycle on the prompt '{PROMPT}', as the daemon runs it", style="bold")
     cycle_id = asyncio.run(run_once(demo.settings, PROMPT, demo.terminal))
-    store = Store.open(demo.settings.database_url, SystemClock())
-    shown = overview.cycle(store, demo.settings, cycle_id)
+    shown = overview.cycle(open_store(demo.settings, SystemClock()), demo.settings, cycle_id)
     render(shown, demo.terminal)
     refused: list[dict[str, Any]] = []
     if shown["state"] == "done" and shown["verdict"] == Verdict.PASS:
         refused = asyncio.run(refuse(demo))
+        sum_up(shown, refused, demo.terminal)
     elif shown["state"] == "skipped":
-        say("An earlier run of the demo did the work; see it again from the start with `tracegrad demo --fresh`.")
+        say("An earlier run of the demo did the work. To see it from the start:")
+        say(f"  tracegrad demo --fresh --folder {demo.folder}", whole=True)
+        say()
     where_to_look(demo, cycle_id)
     demo.terminal.give({"cycle": shown, "refused": refused, "config": str(demo.config)})
     as_promised = shown["state"] == "skipped" or (refused and all(one["verdict"] != Verdict.PASS for one in refused))
@@ -129,21 +151,25 @@ def watch(demo: Demo, world: dict[str, str]) -> int:
 
 async def refuse(demo: Demo) -> list[dict[str, Any]]:
     """A null edit and a worse edit of the published version, through the same gate."""
-    demo.terminal.say("The same gate on two edits that a person might make to the new version:", style="bold")
+    say = demo.terminal.say
+    say("2. The same gate on two edits that a person might make to the new version", style="bold")
     found = []
-    for name, line in (("an edit that changes nothing that matters", NULL_LINE), ("a worse edit", WORSE_LINE)):
+    for name, line in (("An edit that changes nothing that matters", NULL_LINE), ("A worse edit", WORSE_LINE)):
         with watching(demo.terminal) as progress:
             report = await gate_line(demo, line, progress)
-        demo.terminal.say(f'  {name}: + "{line}"')
-        demo.terminal.say(f"    {report.verdict}, not published", style=COLOUR[report.verdict])
-        for reason in report.reasons:
-            demo.terminal.say(f"    {reason}", style="dim")
-        found.append({"edit": line, "verdict": report.verdict, "reasons": report.reasons})
-    demo.terminal.say()
+        say()
+        say(f"  {name}")
+        say(f"  + {line}", style="green")
+        say(f"      {report['verdict']}, not published", style=COLOUR[report["verdict"]])
+        say(f"      {before_and_after(report)}")
+        say(f"      {report['reasons'][0]}", style="dim")
+        kept = ("verdict", "reasons", "baseline_mean", "candidate_mean", "usage")
+        found.append({"edit": line, **{key: report[key] for key in kept}})
+    say()
     return found
 
 
-async def gate_line(demo: Demo, line: str, progress: Stages) -> GateReport:
+async def gate_line(demo: Demo, line: str, progress: Stages) -> dict[str, Any]:
     """The gate's report on the production version with one line added."""
     async with opened(demo.settings, progress=progress) as house:
         prompt = house.settings.prompt(PROMPT)
@@ -154,14 +180,27 @@ async def gate_line(demo: Demo, line: str, progress: Stages) -> GateReport:
         recorded = house.store.traces.generations([str(generation_id) for generation_id in ids])
         cases = await gate_cases(prompt, house.cases, house.registry, recorded, gradient_sources=())
         evaluator = house.evaluator(prompt, house.model, b"demo")
-        return await prove(prompt, evaluator, head.production, f"{body.rstrip()}\n{line}\n", cases)
+        report = await prove(prompt, evaluator, head.production, f"{body.rstrip()}\n{line}\n", cases)
+        return dict(as_document(report))
+
+
+def sum_up(shown: dict[str, Any], refused: list[dict[str, Any]], terminal: Terminal) -> None:
+    """What came of it, in four lines."""
+    more = sum(one["usage"]["cost_usd"] for one in refused)
+    calls = sum(one["usage"]["calls"] for one in refused)
+    terminal.say("3. What came of it (simulated)", style="bold")
+    terminal.say(f"  Outcome    {shown['reason']}", hang=11)
+    terminal.say(f"  Gate       {before_and_after(shown['report'])}", hang=11)
+    terminal.say(f"  Cost       {shown['cost']} for the cycle's {shown['calls']} model calls", hang=11)
+    terminal.say(f"             ${more:.4f} more for the {calls} calls that judged the two refused edits", hang=0)
+    terminal.say()
 
 
 def where_to_look(demo: Demo, cycle_id: str) -> None:
     """Commands that show more."""
     say = demo.terminal.say
-    say("Where to look:", style="bold")
-    say(f"  tracegrad -c {demo.config} show {cycle_id}")
-    say(f"  tracegrad -c {demo.config} status")
-    say(f"  tracegrad sandbox --folder {demo.folder / 'sandbox'}    the simulated Langfuse, to point an application at")
-    say("  (tracegrad is in .venv/bin)", style="dim")
+    say("Where to look (tracegrad is in .venv/bin)", style="bold")
+    say(f"  tracegrad -c {demo.config} show {cycle_id}", whole=True)
+    say(f"  tracegrad -c {demo.config} status", whole=True)
+    say(f"  tracegrad sandbox --folder {demo.folder / 'sandbox'}", whole=True)
+    say("    runs this simulated Langfuse alone, to point an application at", style="dim")

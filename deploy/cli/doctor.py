@@ -8,7 +8,7 @@ from deploy.cli.console import Terminal
 from deploy.cli.main import DONE, OUTSIDE, Options
 from deploy.doctor import Check, Health
 from deploy.settings import Settings, load
-from deploy.wiring import House, opened
+from deploy.wiring import House, opened, prices_of
 from optimizer.errors import TracegradError
 
 MARK = {Health.OK: ("ok     ", "green"), Health.WARNING: ("warning", "yellow"), Health.FAILED: ("failed ", "red")}
@@ -25,16 +25,22 @@ def command(options: Options) -> int:
 async def examine(settings: Settings, terminal: Terminal) -> list[Check]:
     """All checks, said as they come."""
     found = []
-    async for check in checks(settings):
+    walk = checks(settings)
+    while True:
+        with terminal.progress("Checking", announced=False):
+            check = await anext(walk, None)
+        if check is None:
+            break
         found.append(check)
         mark, style = MARK[check.health]
-        terminal.say(f"{mark}  {check.name}: {check.said}", style=style)
+        terminal.say(f"{mark}  {check.name}: {check.said}", style=style, hang=9)
     return found
 
 
 async def checks(settings: Settings) -> AsyncIterator[Check]:
     """From the inside out; what cannot be reached ends its branch and not the others."""
     yield doctor.check_promptfoo(settings)
+    yield doctor.check_budget(settings, prices_of(settings))
     try:
         async with opened(settings) as house:
             for check in doctor.check_server(house.server):
@@ -53,7 +59,7 @@ async def of_house(house: House) -> AsyncIterator[Check]:
     for prompt in house.settings.prompts:
         try:
             window = doctor.sample_window(house.clock, prompt)
-            async for check in doctor.check_prompt(prompt, house.registry, house.traces, window):
+            async for check in doctor.check_prompt(prompt, house.registry, house.traces, house.cases, window):
                 yield check
         except TracegradError as error:
             yield doctor.failed(f"prompt {prompt.name}", str(error))

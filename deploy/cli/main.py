@@ -4,6 +4,7 @@ Commands import what they need when they run: `tracegrad --help` must answer at 
 commands take seconds to import. This folder is the one place where imports stand inside functions.
 """
 
+import logging
 import os
 import sys
 from pathlib import Path
@@ -16,10 +17,11 @@ from optimizer.errors import BadSettings, Permanent, TracegradError, Transient
 
 DONE, BUG, USAGE, OUTSIDE = 0, 1, 2, 3
 REFUSED, UNDECIDED, COULD_NOT_RUN = 10, 11, 12
+INTERRUPTED = 130
 
 EPILOG = """Exit codes: 0 done, or nothing to do; 1 a bug in Tracegrad; 2 wrong usage or settings; 3 Langfuse, the model
 or another outside system refused or could not be reached; 10 the gate refused the candidate; 11 the gate is undecided;
-12 the cycle or its gate could not run."""
+12 the cycle or its gate could not run; 75 another process took over, start again; 130 interrupted."""
 
 app = typer.Typer(
     name="tracegrad",
@@ -39,6 +41,15 @@ class Options:
     debug: bool = False
 
 
+def say_version(asked: bool) -> None:
+    """Print the installed version and end."""
+    if asked:
+        from importlib.metadata import version
+
+        print(f"tracegrad {version('tracegrad')}")
+        raise typer.Exit
+
+
 @app.callback()
 def common(
     context: typer.Context,
@@ -47,10 +58,17 @@ def common(
     ] = Path("tracegrad.yaml"),
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document, for scripts.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks and log in detail.")] = False,
+    version: Annotated[  # noqa: ARG001  # answered by its callback
+        bool, typer.Option("--version", callback=say_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
 ) -> None:
     """Options for every command."""
     options = Options()
     options.config, options.as_json, options.debug = config, as_json, debug
+    if debug:
+        logging.basicConfig(level=logging.INFO)
+    else:  # what a person needs to know is said by the commands
+        logging.getLogger().addHandler(logging.NullHandler())
     context.obj = options
 
 
@@ -71,7 +89,10 @@ def init(
 
 @app.command()
 def doctor(context: typer.Context) -> None:
-    """Check keys, versions, clock, prompt links and the promptfoo runtime."""
+    """Check that everything is in place.
+
+    Keys, versions, clock, prompt links, replayable inputs, datasets, prices, models, promptfoo.
+    """
     from deploy.cli.doctor import command
 
     raise typer.Exit(command(context.obj))
@@ -83,7 +104,7 @@ def demo(
     folder: Annotated[Path, typer.Option(help="Where the demo keeps its state.")] = Path(".tracegrad/demo"),
     fresh: Annotated[bool, typer.Option("--fresh", help="Forget what an earlier demo did.")] = False,
 ) -> None:
-    """Watch the whole loop run against a simulated world."""
+    """Watch the whole loop in a simulated world."""
     from deploy.cli.demo import command
 
     raise typer.Exit(command(context.obj, folder=folder, fresh=fresh))
@@ -95,7 +116,7 @@ def once(
     prompt: PromptArgument,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Do everything but publish.")] = False,
 ) -> None:
-    """Run one cycle now, in the same way as the daemon does."""
+    """Run one cycle now, as the daemon would."""
     from deploy.cli.once import command
 
     raise typer.Exit(command(context.obj, prompt, dry_run=dry_run))
@@ -103,7 +124,10 @@ def once(
 
 @app.command()
 def run(context: typer.Context) -> None:
-    """Run the daemon: clock, worker and status page, until it is told to stop."""
+    """Run the daemon until it is told to stop.
+
+    Clock, worker and status page in one process. SIGTERM or Ctrl-C: cycles that run are resumed at the next start.
+    """
     from deploy.cli.run import command
 
     command(context.obj)
@@ -111,7 +135,7 @@ def run(context: typer.Context) -> None:
 
 @app.command()
 def status(context: typer.Context) -> None:
-    """Prompts, their last cycles, verdicts and spend."""
+    """List prompts, cycles, verdicts and spend."""
     from deploy.cli.status import command
 
     command(context.obj)
@@ -119,7 +143,7 @@ def status(context: typer.Context) -> None:
 
 @app.command()
 def show(context: typer.Context, cycle: Annotated[str, typer.Argument(help="A cycle's id.")]) -> None:
-    """One cycle: the diff, the reason for every line with links to its traces, the gate's report."""
+    """Show one cycle: its diff, reasons and gate report."""
     from deploy.cli.show import command
 
     command(context.obj, cycle)
@@ -136,7 +160,7 @@ def sandbox(
     empty: Annotated[bool, typer.Option("--empty", help="Do not fill it with the demo's history.")] = False,
     latency: Annotated[float, typer.Option(help="Seconds that the simulated model takes to answer.")] = 0.0,
 ) -> None:
-    """Run the simulated Langfuse and the simulated model alone, on 127.0.0.1."""
+    """Run the simulated Langfuse and model alone."""
     from deploy.cli.sandbox import command
 
     ports = (langfuse_port, model_port)
@@ -147,7 +171,10 @@ def sandbox(
 def setup_node(
     prefix: Annotated[Path, typer.Option(help="Where promptfoo and its packages go.")] = Path(".node"),
 ) -> None:
-    """Install the pinned promptfoo into a private prefix and compare it with the committed lock."""
+    """Install the pinned promptfoo privately.
+
+    It goes into a folder of its own and is compared, package by package, with the committed lock.
+    """
     from deploy.cli.node import command
 
     command(prefix)
@@ -161,10 +188,15 @@ def main() -> None:
         code = app(arguments, standalone_mode=False)
         sys.exit(code if isinstance(code, int) else DONE)
     except TyperException as error:
-        print(f"tracegrad: {error.format_message()} Run `tracegrad --help` to see what there is.", file=sys.stderr)
+        said = error.format_message().rstrip(".")
+        print(f"tracegrad: {said}; run `tracegrad --help` to see what there is.", file=sys.stderr)
         sys.exit(USAGE)
     except (typer.Abort, KeyboardInterrupt):
-        sys.exit(130)
+        print(
+            "tracegrad: interrupted; a cycle that was running goes on with the next `tracegrad once` or `run`.",
+            file=sys.stderr,
+        )
+        sys.exit(INTERRUPTED)
     except BrokenPipeError:
         # the reader (`head`, a closed pager) has seen enough; say nothing at interpreter exit either
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

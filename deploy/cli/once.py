@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
+from connectors.promptfoo.runtime import locate
 from deploy import overview
 from deploy.cli.console import Advance, Terminal
 from deploy.cli.main import COULD_NOT_RUN, DONE, REFUSED, UNDECIDED, Options
@@ -12,12 +13,12 @@ from deploy.clock import SystemClock
 from deploy.cycle import DRY_PLAN, PLAN, stages
 from deploy.lifecycle import CycleState
 from deploy.settings import Settings, load
-from deploy.store.facade import Store
-from deploy.wiring import opened
+from deploy.wiring import open_store, opened
 from deploy.workflows import Worker
 from optimizer.types import Verdict
 
 WORKING = {
+    "connect": "Connecting",
     "collect": "Reading scores and traces",
     "optimize": "Turning complaints into edits",
     "gate": "Trying both versions on the same cases",
@@ -28,9 +29,9 @@ def command(options: Options, prompt: str, *, dry_run: bool) -> int:
     """Run the cycle and show what came of it; the exit code says how it ended."""
     settings, terminal = load(options.config), Terminal(as_json=options.as_json)
     settings.prompt(prompt)
+    locate(settings.node_dir)  # before anything is paid for
     cycle_id = asyncio.run(run_once(settings, prompt, terminal, dry_run=dry_run))
-    store = Store.open(settings.database_url, SystemClock())
-    shown = overview.cycle(store, settings, cycle_id)
+    shown = overview.cycle(open_store(settings, SystemClock()), settings, cycle_id)
     terminal.give(shown)
     render(shown, terminal)
     if dry_run and shown["verdict"] == Verdict.PASS:
@@ -49,6 +50,7 @@ def exit_code(state: str, verdict: str) -> int:
 async def run_once(settings: Settings, prompt: str, terminal: Terminal, *, dry_run: bool = False) -> str:
     """Enqueue a slot of its own, run it to its end, and return the cycle's id."""
     with watching(terminal) as progress:
+        progress("connect", 0, 0)
         async with opened(settings, progress=progress) as house:
             plan = DRY_PLAN if dry_run else PLAN
             worker = Worker(

@@ -7,7 +7,8 @@ from deploy.cli.console import Terminal
 from deploy.cli.main import Options
 from deploy.clock import SystemClock
 from deploy.settings import load
-from deploy.store.facade import Store
+from deploy.wiring import open_store
+from optimizer.types import Missing
 
 COLOUR = {"pass": "green", "done": "green", "fail": "red", "failed": "red", "undecided": "yellow", "skipped": "yellow"}
 
@@ -15,7 +16,7 @@ COLOUR = {"pass": "green", "done": "green", "fail": "red", "failed": "red", "und
 def command(options: Options, cycle_id: str) -> None:
     """Show a cycle from the store; nothing outside is asked."""
     settings, terminal = load(options.config), Terminal(as_json=options.as_json)
-    shown = overview.cycle(Store.open(settings.database_url, SystemClock()), settings, cycle_id)
+    shown = overview.cycle(open_store(settings, SystemClock()), settings, cycle_id)
     terminal.give(shown)
     render(shown, terminal)
 
@@ -26,15 +27,29 @@ def render(shown: dict[str, Any], terminal: Terminal) -> None:
     terminal.say(f"{shown['id']}: {shown['state']}", style=f"bold {COLOUR.get(shown['state'], '')}")
     if shown["reason"]:
         terminal.say(f"  {shown['reason']}")
-    terminal.say(f"  {shown['calls']} model calls, {shown['cost']}", style="dim")
+    terminal.say(f"  {costs(shown)}", style="dim")
     if shown["changes"]:
         terminal.say()
         terminal.say(f"Changes to version {shown['base_version']}", style="bold")
         for change in shown["changes"]:
             render_change(change, terminal)
+    if shown.get("refused"):
+        terminal.say()
+        terminal.say("Not used", style="bold")
+        for refused in shown["refused"]:
+            plural = "s" if refused["count"] != 1 else ""
+            terminal.say(f"  {refused['count']} {refused['kind']}{plural}: {refused['reason']}")
     if shown["report"]:
         render_report(shown["report"], terminal)
     terminal.say()
+
+
+def costs(shown: dict[str, Any]) -> str:
+    """What the cycle's model calls cost."""
+    calls = f"{shown['calls']} model calls"
+    if shown["cost"] == Missing.NOT_PRICED:
+        return f"{calls} that nobody has a price for; set `model.prices`"
+    return f"{calls}, {shown['cost']}"
 
 
 def render_change(change: dict[str, Any], terminal: Terminal) -> None:
@@ -43,18 +58,28 @@ def render_change(change: dict[str, Any], terminal: Terminal) -> None:
         terminal.say(f"  - {change['old']}", style="red")
     if change["op"] != "remove":
         terminal.say(f"  + {change['new']}", style="green")
-    terminal.say(f"      why: {change['reason']}")
-    terminal.say(f"      because of {change['complaints']} complaints from {change['sources']} sources, such as:")
+    terminal.say(f"      why: {change['reason']}", hang=5)
+    terminal.say(f"      {change['complaints']} complaints from {change['sources']} sources, such as:")
     for trace in change["traces"]:
-        terminal.say(f'        "{trace["complaint"]}"', style="dim")
-        terminal.say(f"          {trace['url'] or 'trace ' + trace['id']}", style="dim")
+        terminal.say(f'        "{trace["complaint"]}"', style="dim", hang=1)
+        terminal.say(f"        {trace['url'] or 'trace ' + trace['id']}", style="dim", whole=True)
 
 
 def render_report(report: dict[str, Any], terminal: Terminal) -> None:
-    """The gate's verdict and reasons."""
+    """The gate's verdict, the score before and after, and the reasons."""
     terminal.say()
     terminal.say(f"Gate: {report['verdict']}", style=f"bold {COLOUR[report['verdict']]}")
+    terminal.say(f"  {before_and_after(report)}", style="bold")
     for reason in report["reasons"]:
         terminal.say(f"  {reason}")
     usage = report["usage"]
     terminal.say(f"  {usage['calls']} calls by {report['evaluator']} on {report['model']}", style="dim")
+
+
+def before_and_after(report: dict[str, Any]) -> str:
+    """The gate's two numbers in one line."""
+    before, after = (
+        f"{mean:.3f}" if isinstance(mean, float) else str(mean)
+        for mean in (report["baseline_mean"], report["candidate_mean"])
+    )
+    return f"Score {before} before, {after} after, on {report['scored_pairs']} cases"
