@@ -1,14 +1,16 @@
 """The daemon's one web application: health, metrics, and a read-only status page.
 
-It changes nothing, sends no script to the browser, and escapes every production text (templates are auto-escaped). It
-listens on this machine only and answers to this machine's names only.
+It changes nothing and sends no script to the browser. Production text is hostile: templates escape it, and characters
+that hide or that turn text around are spelled out. It answers to this machine's names only.
 """
 
 import asyncio
 from collections.abc import Callable, Mapping
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
+from jinja2 import Environment, FileSystemLoader
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from starlette.applications import Starlette
 from starlette.datastructures import MutableHeaders
@@ -23,17 +25,26 @@ from starlette.templating import Jinja2Templates
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from deploy import overview
+from deploy.cli.console import visible
 from deploy.settings import Settings
 from deploy.store.facade import Store
+from gates.verdict import points
 from optimizer.errors import NotFound
 from optimizer.ports import Clock
 
 HERE = Path(__file__).parent
+MILLION = 1_000_000
 HEADERS = {
-    "content-security-policy": "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'",
+    "content-security-policy": (
+        "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
 }
+
+SENTENCES = {404: "There is no such page.", 405: "This page can only be read."}
+
+Headers = Mapping[str, str] | None
 
 Vitals = Callable[[], Mapping[str, bool]]
 """What has to be alive, by name."""
@@ -56,11 +67,38 @@ class SafeHeaders:
         await self.app(scope, receive, with_headers)
 
 
+def environment() -> Environment:
+    """The templates: everything is escaped, and what cannot be seen is spelled out."""
+    made = Environment(loader=FileSystemLoader(HERE / "templates"), autoescape=True, finalize=spelled_out)
+    made.filters |= {"score": score, "points": in_points, "evidence": evidence}
+    return made
+
+
+def spelled_out(value: object) -> object:
+    """A value as it may be shown."""
+    return visible(value) if isinstance(value, str) and not hasattr(value, "__html__") else value
+
+
+def score(value: float | str) -> str:
+    """A mean score, or the word that says why there is none."""
+    return value if isinstance(value, str) else f"{value:.3f}"
+
+
+def in_points(value: float | str) -> str:
+    """A difference in points, or the word that says why there is none."""
+    return value if isinstance(value, str) else points(value)
+
+
+def evidence(e_value: float) -> str:
+    """An e-value as people read it: beyond a million the digits say nothing."""
+    return f"{e_value:.3g}" if e_value < MILLION else "over a million"
+
+
 def create_app(
     store: Store, settings: Settings, clock: Clock, *, vitals: Vitals, metrics: CollectorRegistry
 ) -> Starlette:
     """The application over one store."""
-    templates = Jinja2Templates(HERE / "templates")
+    templates = Jinja2Templates(env=environment())
 
     async def health(_request: Request) -> Response:
         alive = vitals()
@@ -83,8 +121,17 @@ def create_app(
             raise HTTPException(404, str(error)) from error
         return page(request, "cycle.html", {"c": shown})
 
-    def page(request: Request, name: str, values: dict[str, Any]) -> HTMLResponse:
-        return templates.TemplateResponse(request, name, values)
+    async def trouble(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        title = HTTPStatus(error.status_code).phrase
+        sentence = SENTENCES.get(error.status_code, "") if error.detail == title else error.detail
+        values = {"title": title, "sentence": sentence}
+        return page(request, "trouble.html", values, status=error.status_code, headers=error.headers)
+
+    def page(
+        request: Request, name: str, values: dict[str, Any], *, status: int = 200, headers: Headers = None
+    ) -> HTMLResponse:
+        return templates.TemplateResponse(request, name, values, status_code=status, headers=headers)
 
     return Starlette(
         routes=[
@@ -96,6 +143,8 @@ def create_app(
         ],
         middleware=[
             Middleware(SafeHeaders),
-            Middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost", "[::1]"]),
+            # a page elsewhere must not read this one by pointing its own name at this machine
+            Middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost", "[::1]"], www_redirect=False),
         ],
+        exception_handlers={HTTPException: trouble},
     )
