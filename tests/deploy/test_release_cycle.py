@@ -1,0 +1,75 @@
+"""Whole cycles over the real worker and the real store, with twins for everything outside."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+import pytest
+from conftest import SetClock
+from house_samples import BODY, FIXED, World
+
+from deploy import overview
+from deploy.cycle import DRY_PLAN, PLAN, stages
+from deploy.lifecycle import CycleState
+from deploy.store.facade import Store
+from deploy.workflows import Worker
+
+
+@pytest.fixture
+def world(store: Store, clock: SetClock) -> World:
+    return World(store, clock, prompt={"publish_label": "production"})
+
+
+@asynccontextmanager
+async def working(world: World, url: str, plan: tuple[str, ...] = PLAN) -> AsyncIterator[Worker]:
+    worker = Worker(world.store, url, stages=stages(world.house), plan=plan, clock=world.clock, poll_s=0.1)
+    await worker.start()
+    try:
+        yield worker
+    finally:
+        await worker.stop(grace_s=0)
+
+
+async def test_two_slots_the_first_publishes_and_the_second_has_nothing_to_do(world: World, url: str) -> None:
+    for number in range(4):
+        world.complaint(number)
+    async with working(world, url) as worker:
+        first = await worker.enqueue("support", "first")
+        assert (await worker.wait(first))["reason"] == "published version 2 of support, labelled `production`"
+        world.pass_time(days=1)
+        world.answer(10, ago=timedelta(hours=1), prompt_version=2)
+        second = await worker.enqueue("support", "second")
+        assert (await worker.wait(second))["ended"] == "skipped"
+    ends = [world.store.cycles.get(id_) for id_ in (first, second)]
+    assert [row.state for row in ends] == [CycleState.DONE, CycleState.SKIPPED]
+    assert ends[1].reason == "nothing to do: no complaints about version 2 of support"
+    head = await world.registry.head("support")
+    assert (head.production.version, head.newest, head.production.body) == (2, 2, f"{BODY}\n{FIXED}")
+    shown = overview.cycle(world.store, world.house.settings, first)
+    assert shown["changes"][0]["complaints"] == 4
+    assert [event["state"] for event in shown["events"]][-2:] == ["proposing", "done"]
+
+
+async def test_a_dry_run_publishes_nothing(world: World, url: str) -> None:
+    for number in range(2):
+        world.complaint(number)
+    async with working(world, url, DRY_PLAN) as worker:
+        id_ = await worker.enqueue("support", "dry")
+        state = await worker.wait(id_)
+    row = world.store.cycles.get(id_)
+    assert (row.state, row.verdict, "ended" in state) == (CycleState.DONE, "pass", False)
+    assert (await world.registry.head("support")).newest == 1
+    assert world.store.releases.of_prompt("support") == ()
+
+
+async def test_a_missing_dataset_ends_the_cycle_with_what_to_do(world: World, url: str) -> None:
+    world.prompt = {"gate": {"datasets": ["gone"]}}
+    for number in range(2):
+        world.complaint(number)
+    async with working(world, url) as worker:
+        id_ = await worker.enqueue("support", "first")
+        await worker.wait(id_)
+    row = world.store.cycles.get(id_)
+    assert row.state is CycleState.FAILED
+    assert row.reason.endswith("create it in Langfuse or take it out of `gate.datasets` of support.")
+    assert (await world.registry.head("support")).newest == 1
