@@ -1,6 +1,7 @@
 """Judging one answer: by comparison, or by a model that reads fenced texts."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from promptfoo_cases import ScriptedModel, a_case
@@ -11,7 +12,7 @@ from optimizer.errors import BadCredentials, BadSettings, CutOff, Unreachable
 from optimizer.identity import Json
 from optimizer.ports import ModelRequest
 from optimizer.prompts import Message
-from optimizer.types import CaseInput, Scored, Unscored
+from optimizer.types import CaseInput, CaseOrigin, Scored, Unscored
 
 
 def grader(model: ScriptedModel, match: Match = Match.JUDGE, judge_model: str = "sim-judge") -> Grader:
@@ -78,6 +79,15 @@ async def test_a_case_without_a_reference_is_judged_in_every_mode() -> None:
     grade = await grader(model, Match.EXACT).grade(a_case(1, "?"), "fine")
     assert grade.result == Scored(value=1.0, reason="")
     assert judged_block(model.requests[0])["reference"] is None
+
+
+@pytest.mark.parametrize("match", list(Match))
+async def test_a_correction_of_a_replayed_case_is_shown_to_the_judge_in_every_mode(match: Match) -> None:
+    model = ScriptedModel(lambda _: '{"score": 0.5, "reason": ""}')
+    case = replace(a_case(1, "?", reference="One whole answer."), origin=CaseOrigin.REPLAY)
+    grade = await grader(model, match).grade(case, "Another whole answer.")
+    assert grade.result == Scored(value=0.5, reason="")
+    assert judged_block(model.requests[0])["reference"] == "One whole answer."
 
 
 async def test_without_a_judge_such_a_case_is_unscored() -> None:

@@ -96,6 +96,7 @@ class World:
     clock: SetClock
     prompt: dict[str, Any] = field(default_factory=dict)
     others: tuple[str, ...] = ()
+    calls_at_once: int = 8
 
     def __post_init__(self) -> None:
         self.traces = MemoryTraceSource()
@@ -125,7 +126,7 @@ class World:
             cases=self.cases,
             registry=self.registry,
             model=self.model,
-            capacity=asyncio.Semaphore(8),
+            capacity=asyncio.Semaphore(self.calls_at_once),
             progress=silent,
             judge=self.judge,
         )
@@ -210,7 +211,7 @@ class World:
 
 def rows(store: Store, *, but: Sequence[str] = ()) -> dict[str, list[Any]]:
     """Every row of every table of ours."""
-    with store.engine.begin() as connection:
+    with store.engine.execution_options(reading=True).begin() as connection:
         return {
             table.name: sorted(repr(row) for row in connection.execute(sa.select(table)))
             for table in metadata.sorted_tables
