@@ -169,7 +169,10 @@ def sandbox(
 
 @app.command("setup-node")
 def setup_node(
-    prefix: Annotated[Path, typer.Option(help="Where promptfoo and its packages go.")] = Path(".node"),
+    context: typer.Context,
+    prefix: Annotated[
+        Path | None, typer.Option(help="Where promptfoo and its packages go; `node_dir` of the settings by default.")
+    ] = None,
 ) -> None:
     """Install the pinned promptfoo privately.
 
@@ -177,7 +180,7 @@ def setup_node(
     """
     from deploy.cli.node import command
 
-    command(prefix)
+    command(context.obj, prefix)
 
 
 def main() -> None:
@@ -186,6 +189,8 @@ def main() -> None:
     debug = "--debug" in arguments
     try:
         code = app(arguments, standalone_mode=False)
+        if code == INTERRUPTED:  # what typer makes of Ctrl-C
+            raise KeyboardInterrupt
         sys.exit(code if isinstance(code, int) else DONE)
     except TyperException as error:
         said = error.format_message().rstrip(".")

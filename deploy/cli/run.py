@@ -17,7 +17,7 @@ def command(options: Options) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=logging.DEBUG if options.debug else logging.INFO, handlers=[handler], force=True)
-    for noisy in ("httpx", "httpcore", "openai", "apscheduler", "alembic", "dbos", "langfuse"):
+    for noisy in ("httpx", "httpx2", "httpcore", "openai", "apscheduler", "alembic", "dbos", "langfuse"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     asyncio.run(until_stopped(settings))
 
