@@ -15,7 +15,7 @@ from deploy.store.fence import Run
 from deploy.wiring import House
 from optimizer.engine import in_turns
 from optimizer.errors import NotFound
-from optimizer.identity import Json
+from optimizer.identity import Json, digest
 from optimizer.losses import is_complaint, join, text_losses
 from optimizer.prompts import Head
 from optimizer.types import Generation, TextLoss, Window
@@ -107,14 +107,15 @@ async def pull(house: House, prompt: PromptSettings, now: datetime) -> None:
         store.polls.wait(project, prompt.name, joined.waiting, now + WAIT)
         store.polls.arrived(project, prompt.name, sorted({s.id for t in joined.traces for s in t.scores}))
         store.polls.expire(project, prompt.name, now)
-        store.polls.advance(project, prompt.name, window.end)  # last: until then, the next pull reads it all again
+        # last: until then, the next pull reads it all again
+        store.polls.advance(project, prompt.name, window.end, scope_of(house, prompt))
 
     await asyncio.to_thread(keep)
 
 
 def window_of(house: House, prompt: PromptSettings, now: datetime) -> Window:
     """From a little before the last pull to a little before now; further back on the first pull of a day."""
-    watermark = house.store.polls.watermark(house.server.project_id, prompt.name)
+    watermark = house.store.polls.watermark(house.server.project_id, prompt.name, scope_of(house, prompt))
     earliest = now - timedelta(days=prompt.lookback_days)
     if watermark is None:
         return Window(start=earliest, end=now - SETTLE)
@@ -122,6 +123,11 @@ def window_of(house: House, prompt: PromptSettings, now: datetime) -> Window:
     if watermark.date() != now.date():
         start = min(start, now - SWEEP)
     return Window(start=max(start, earliest), end=max(now - SETTLE, watermark))
+
+
+def scope_of(house: House, prompt: PromptSettings) -> str:
+    """What is asked for. An owner who changes it wants the past read again by the new rules."""
+    return digest(repr(prompt.score_rules), repr(house.settings.langfuse.environments), repr(prompt.lookback_days))
 
 
 async def recent_inputs(house: House, prompt: PromptSettings, now: datetime) -> list[Json]:

@@ -13,9 +13,10 @@ class Polls(Records):
     """Watermarks and waiting scores, per project and prompt."""
 
     @waiting_out
-    def watermark(self, project: str, prompt: str) -> datetime | None:
-        """Everything before it was read; None before the first time."""
-        found = sa.select(poll.c.watermark).where(poll.c.project == project, poll.c.prompt == prompt)
+    def watermark(self, project: str, prompt: str, scope: str = "") -> datetime | None:
+        """Everything of this scope before it was read; None before the first time."""
+        here = (poll.c.project == project) & (poll.c.prompt == prompt) & (poll.c.scope == scope)
+        found = sa.select(poll.c.watermark).where(here)
         with self._read() as connection:
             return connection.execute(found).scalar()
 
@@ -27,9 +28,9 @@ class Polls(Records):
             return connection.execute(found).scalar() or ""
 
     @waiting_out
-    def advance(self, project: str, prompt: str, watermark: datetime) -> None:
+    def advance(self, project: str, prompt: str, watermark: datetime, scope: str = "") -> None:
         """Move the watermark forward; it never moves back."""
-        row = {"project": project, "prompt": prompt, "watermark": watermark}
+        row = {"project": project, "prompt": prompt, "watermark": watermark, "scope": scope}
         with self._write() as connection:
             upsert(connection, poll, [row], newest="watermark")
 

@@ -93,7 +93,8 @@ score = sa.Table(
     _moment("updated_at"),
 )
 
-poll = sa.Table("poll", metadata, _key("project"), _key("prompt"), _moment("watermark"))
+# scope: digest of what was asked for; an owner who asks for something else wants it from the beginning
+poll = sa.Table("poll", metadata, _key("project"), _key("prompt"), _moment("watermark"), _text("scope"))
 
 waiting_score = sa.Table(
     "waiting_score", metadata, _key("project"), _key("prompt"), _key("score_id"), _moment("deadline")

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from conftest import SetClock
@@ -200,6 +201,23 @@ async def test_no_rule_says_what_a_complaint_is(world: World) -> None:
     state = await collected(world)
     assert state["ended"] == "failed"
     assert str(state["reason"]).endswith("add `rules` to it in tracegrad.yaml.")
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"rules": ({"kind": "numeric", "score": "helpful", "below": 0.9},)}, {"lookback_days": 60.0}],
+)
+async def test_an_owner_who_asks_for_something_else_gets_it_from_the_beginning(
+    world: World, changed: dict[str, Any]
+) -> None:
+    world.answer(1, ago=timedelta(days=25))
+    world.judge_it(1, ago=timedelta(days=20), value=0.7, comment="so so")
+    world.answer(2, ago=timedelta(days=50))
+    world.judge_it(2, ago=timedelta(days=45), value=0.1, comment="long ago")
+    assert "nothing to do" in str((await collected(world))["reason"])
+    world.pass_time(minutes=5)
+    world.prompt = changed
+    assert texts_of(world, await collected(world, "next")) == {"so so" if "rules" in changed else "long ago"}
 
 
 async def test_new_complaints_come_first_and_every_source_has_its_turn(world: World) -> None:

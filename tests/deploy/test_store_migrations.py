@@ -30,7 +30,7 @@ def test_the_migrations_build_what_the_schema_says(store: Store) -> None:
 
 def test_migrating_again_changes_nothing(store: Store) -> None:
     with store.engine.begin() as connection:
-        connection.execute(sa.text("insert into poll values ('p', 'q', '2026-01-01 00:00:00.000000')"))
+        connection.execute(sa.text("insert into poll values ('p', 'q', '2026-01-01 00:00:00.000000', '')"))
     migrate(store.engine)
     with store.engine.begin() as connection:
         assert connection.execute(sa.text("select count(*) from poll")).scalar() == 1

@@ -196,6 +196,7 @@ def upgrade() -> None:
         sa.Column("project", sa.String(), nullable=False),
         sa.Column("prompt", sa.String(), nullable=False),
         sa.Column("watermark", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("scope", sa.String(), nullable=False),
         sa.PrimaryKeyConstraint("project", "prompt", name=op.f("pk_poll")),
     )
     op.create_table(
