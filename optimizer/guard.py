@@ -2,17 +2,30 @@
 
 Each rule is one small function in `RULES`. Messages fit into a repair request and hold nothing that a rule found: it
 may be a stranger's text or a secret.
+
+What a rewrite adds is judged by its words, and words can always be found that say the same and look harmless: these
+rules are a net, not a wall. One thing is a wall. A sentence by which the owner forbids something ("never", "do not",
+"must not", ...) stays word for word, however many people complain about it: moving it is allowed, an exception inside
+it is not, and only a person takes it back. That freezes forbidding sentences about style as well. It does not find a
+new line that allows elsewhere what the sentence forbids, nor rules that are put without such a word.
 """
 
-import re
-import unicodedata
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from optimizer.document import Document
-from optimizer.leaks import Finder, addresses, copied_runs, emails, folded, letters, personal_numbers, secrets, visible
+from optimizer.leaks import Finder, addresses, copied_runs, emails, folded, letters, personal_numbers, secrets
+from optimizer.orders import (
+    injections,
+    invisible,
+    markup,
+    mixed_scripts,
+    prohibitions,
+    soliciting,
+    template_syntax,
+)
 from optimizer.prompts import Body, Message
 from optimizer.template import composition_tags, contents, placeholders, variable_uses
 from optimizer.types import Edit, EditOp
@@ -34,7 +47,11 @@ class Rule(StrEnum):
     COPIED = "copied text"
     TEMPLATE_SYNTAX = "template syntax"
     INVISIBLE = "invisible characters"
+    MIXED_SCRIPT = "mixed script"
     INJECTION = "injection"
+    MARKUP = "markup"
+    SOLICITING = "soliciting"
+    PROHIBITION = "prohibition"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +124,8 @@ def check(
 ) -> tuple[Violation, ...]:
     """Every rule that the step from `parent` to `body` breaks, in the order of `RULES`; empty when the body is sound.
 
+    A body or an edit that is too large is judged for its size alone.
+
     Args:
         edits: what made `body`, for naming the culprit; the rules judge the bodies themselves.
         source_texts: inputs, outputs and comments of the traces behind the edits.
@@ -114,7 +133,8 @@ def check(
     rewrite = _Rewrite(
         parent=parent, body=body, edits=tuple(edits), source_texts=tuple(source_texts), limits=limits or Limits()
     )
-    return tuple(violation for rule in RULES for violation in rule(rewrite))
+    too_much = tuple(violation for rule in _SIZES for violation in rule(rewrite))
+    return too_much or tuple(violation for rule in RULES[len(_SIZES) :] for violation in rule(rewrite))
 
 
 # ---- the shape of the prompt -----------------------------------------------------------------------------------------
@@ -224,63 +244,27 @@ def _copied(rewrite: _Rewrite) -> Iterator[Violation]:
         yield from rewrite.blame(Rule.COPIED, message, lambda _, text: any(run in letters(text) for run in runs))
 
 
-_SYNTAX = re.compile(
-    r"\{%|%\}|\{#|#\}|<%|\$\{|\{\{-?\s*(?:env\b|[#>/^&!])|(?:file|langfuse|exec|package)://|\bfile:", re.I
-)
+def _prohibitions(rewrite: _Rewrite) -> Iterator[Violation]:
+    kept = set(prohibitions(rewrite.after))
+    if lost := {found for found in prohibitions(rewrite.before) if found not in kept}:
+        message = "A sentence that forbids something must stay word for word; only the owner takes one back."
+        yield from rewrite.blame(
+            Rule.PROHIBITION,
+            message,
+            lambda old, new: any(p in lost and p not in prohibitions(new) for p in prohibitions(old)),
+        )
 
 
-def _syntax(text: str) -> list[str]:
-    return [match.casefold() for match in _SYNTAX.findall(visible(text))]
-
-
-def _invisible(text: str) -> list[str]:
-    return [char for char in text if _is_invisible(char)]
-
-
-def _is_invisible(char: str) -> bool:
-    if char in "\n\t\r":
-        return False
-    # fillers and variation selectors are no format characters for Unicode, but hide text too; U+FE0F is emoji's
-    return (
-        unicodedata.category(char) in ("Cf", "Cc", "Cs", "Co", "Cn", "Zl", "Zp")
-        or char in "\u115f\u1160\u3164\uffa0\u034f\u2800"
-        or "\ufe00" <= char <= "\ufe0e"
-        or "\U000e0100" <= char <= "\U000e01ef"
-    )
-
-
-_ORDER = r"(?:instruct|prompt|rule|messag|direct|guidelin|context|command|constraint)\w{0,5}"
-_DROP = r"\b(?:ignor|disregard|forget|overrid|overrul|bypass|discard|neglect)\w{0,5}"
-_EARLIER = r"(?:previous|above|prior|earlier|preceding|foregoing|former|system|before|so far)"
-_INJECTIONS = (
-    rf"{_DROP}\b(?:\W+\w+){{0,5}}?\W+{_EARLIER}\b(?:\W+\w+){{0,3}}?\W+{_ORDER}\b",
-    rf"{_DROP}\b(?:\W+\w+){{0,5}}?\W+{_ORDER}\b(?:\W+\w+){{0,4}}?\W+{_EARLIER}\b",
-    rf"{_DROP}\W+(?:(?:all|any|every|the|your|these|those|my|our|its|other|of)\W+){{1,4}}{_ORDER}\b",
-    rf"{_DROP}\W+(?:(?:all|everything|anything|whatever|what|of|the|is|was|stands?|you|were|told)\W+){{0,6}}{_EARLIER}\b",
-    r"\b(?:new|updated|real|actual) (?:system )?(?:instructions?|prompt)\s?:",
-    r"(?<!not )(?<!never )\b(?:reveal|print|repeat|output|show|leak|disclose)\b.{0,30}"
-    r"\b(?:system|hidden|initial)\s(?:prompt|instruction)",
-    r"\b(?:add|insert|append) (?:the|this|these) (?:following )?(?:line|edit|sentence|rule|text|instruction)s?\b",
-    r"\b(?:dear|attention|note to|hey|hello|message to|for) (?:the )?(?:prompt )?(?:optimi[sz]er|rewriter|critic)\b",
-    r"(?:^|[.!?:;] )(?:prompt )?(?:optimi[sz]er|rewriter|critic)\s?[:,]",
-    r"\b(?:rewrite|replace|delete|change|edit) (?:the|this|your) (?:whole |entire |system )?prompt\b",
-    r"\b(?:jailbreak|developer mode|dan mode|do anything now)\b",
-    r"</?data-[0-9a-f]{4,}>|<\|(?:im_start|im_end|system|endoftext)\|>|\[/?inst\]",
-)
-_INJECTION = re.compile("|".join(_INJECTIONS))
-
-
-def _injection(text: str) -> list[str]:
-    return [match[0] for match in _INJECTION.finditer(folded(text))]
-
+_SIZES: tuple[Callable[[_Rewrite], Iterator[Violation]], ...] = (_length, _edit_size)
+"""Checked first, and alone when one is broken: the other rules read the texts word by word."""
 
 RULES: tuple[Callable[[_Rewrite], Iterator[Violation]], ...] = (
+    *_SIZES,
     _variables,
     _composition,
     _placeholders,
     _messages,
-    _length,
-    _edit_size,
+    _prohibitions,
     _none_added(Rule.SECRET, secrets, "The text holds something that looks like a key, a token or a password."),
     _none_added(Rule.EMAIL, emails, "The text holds an e-mail address; leave personal data out."),
     _none_added(
@@ -288,11 +272,22 @@ RULES: tuple[Callable[[_Rewrite], Iterator[Violation]], ...] = (
     ),
     _none_added(Rule.ADDRESS, addresses, "The text holds an address on the net that the prompt did not have."),
     _copied,
-    _none_added(Rule.TEMPLATE_SYNTAX, _syntax, "The text holds template or file syntax; use words.", counted=True),
-    _none_added(Rule.INVISIBLE, _invisible, "The text holds invisible characters; use plain text.", counted=True),
+    _none_added(
+        Rule.TEMPLATE_SYNTAX, template_syntax, "The text holds template or file syntax; use words.", counted=True
+    ),
+    _none_added(Rule.INVISIBLE, invisible, "The text holds invisible characters; use plain text.", counted=True),
+    _none_added(Rule.MIXED_SCRIPT, mixed_scripts, "A word mixes letters of several alphabets; write it in one."),
     _none_added(
         Rule.INJECTION,
-        _injection,
+        injections,
         "The text reads like an order to ignore or change instructions; state the rule itself.",
+    ),
+    _none_added(
+        Rule.MARKUP, markup, "The text holds HTML or marks of a speaker or a section, such as `System:`; use sentences."
+    ),
+    _none_added(
+        Rule.SOLICITING,
+        soliciting,
+        "The text has people asked for passwords, card numbers or the like; leave that out.",
     ),
 )

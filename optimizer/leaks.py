@@ -40,21 +40,26 @@ _SECRETS = (
     re.compile(r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----"),
     re.compile(r"\b[0-9a-fA-F]{32,}\b"),
     re.compile(r"(?i:\bbearer\s+)[\w.~+/-]{16,}"),
+    re.compile(r"\b0x[0-9a-fA-F]{8,}\b"),
 )
 _ASSIGNED = re.compile(
     r"(?i)\b[\w-]{0,40}(?:api[_-]?key|secret|token|passw(?:or)?d|pwd|access[_-]?key|credentials?)[\"']?\s{0,3}"
     r"(?P<op>[:=])\s{0,3}[\"']?(?P<value>[^\s\"'{}<>,;]{6,})"
 )
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{40,}")
+# an account, a wallet, a token: no word of any language has letters and digits in one run of this length
+_RUN = re.compile(r"(?<![A-Za-z0-9])(?=[A-Za-z]*[0-9])(?=[0-9]*[A-Za-z])[A-Za-z0-9+/]{20,}={0,2}")
+_IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?\b")
 
 
 def secrets(text: str) -> frozenset[str]:
-    """Keys, tokens, private keys, long hex and base64 runs, and assignments to words like `password`."""
+    """Keys, tokens, account numbers, long runs of letters with digits, and assignments to words like `password`."""
     seen = visible(text)
     found = {match[0] for pattern in _SECRETS for match in pattern.finditer(seen)}
     # "token: required" is prose, "token: x8f2..." and "token=required" are not
     found |= {m[0] for m in _ASSIGNED.finditer(seen) if m["op"] == "=" or re.search(r"\d", m["value"])}
     found |= {m[0] for m in _BASE64.finditer(seen) if all(re.search(p, m[0]) for p in ("[A-Z]", "[a-z]", "[0-9]"))}
+    found |= {match[0] for pattern in (_RUN, _IBAN) for match in pattern.finditer(seen)}
     return frozenset(found)
 
 
@@ -65,8 +70,8 @@ _AT = re.compile(r"\s{0,3}[\[({<]\s{0,3}(?:@|at)\s{0,3}[\])}>]\s{0,3}", re.IGNOR
 _SPELLED_DOT = re.compile(r"(?<=\w)\s{1,3}dot\s{1,3}(?=[a-z]{2,12}\b)", re.IGNORECASE)
 _EMAIL = re.compile(r"[\w.+%-]{1,64}\s{0,2}@\s{0,2}\w[\w-]{0,62}(?:\.\w[\w-]{0,62}){0,4}")
 _SPELLED_EMAIL = re.compile(r"\b[\w.+%-]{1,64}\s{1,3}at\s{1,3}(?:\w[\w-]{0,62}\.){1,4}[a-z]{2,12}\b", re.IGNORECASE)
-_NUMBER = re.compile(r"(?<![\w.])\+?\(?\d(?:[ ().\u2010-\u2015-]{0,2}\d){6,24}(?!\w)")
-_DATE = re.compile(r"\b\d{4}-\d{2}-\d{2}\b")
+_NUMBER = re.compile(r"(?<![\w.])\+?\(?\d(?:[ ()./\u2010-\u2015-]{0,2}\d){6,24}(?!\w)")
+_DATE = re.compile(r"\b(?:\d{4}-\d{2}-\d{2}|\d{4}/\d{2}/\d{2}|\d{1,2}[/.]\d{1,2}[/.]\d{4})\b")
 
 
 def _undisguised(text: str) -> str:
@@ -88,8 +93,7 @@ def personal_numbers(text: str) -> frozenset[str]:
 
 
 def _telephone(raw: str, digits: str) -> bool:
-    written_apart = re.sub(r"^\+?", "", raw) != digits
-    return len(digits) <= 15 and (raw.startswith("+") or (written_apart and len(digits) >= 9))
+    return len(digits) <= 15 and (raw.startswith("+") or len(digits) >= 9)
 
 
 def _card(digits: str) -> bool:
@@ -105,6 +109,11 @@ _TLD = (
     "com|net|org|edu|gov|mil|int|info|biz|io|ai|dev|app|co|xyz|eu|de|uk|fr|ru|cn|jp|ca|au|nl|ch|es|pl|se|br|kr|tv|gg|ly|cc"
     "|site|online|shop|store|tech|cloud|link|click|top|live|club|zip|mov|page|test|example|local|internal|onion"
 )
+# names of files and formats, which prompts speak of
+_SUFFIX = (
+    "js|ts|py|md|rs|go|rb|sh|c|h|cpp|java|json|jsonl|yaml|yml|toml|xml|csv|tsv|txt|pdf|html|css|png|jpg|jpeg|gif|svg"
+    "|doc|docx|xls|xlsx|ppt|pptx|log|ini|sql|exe|wav|mp3|mp4|net"
+)
 _ADDRESSES = (
     re.compile(r"\b[a-z][a-z0-9+.-]{1,20}://[^\s<>\"'`]{1,2000}", re.IGNORECASE),
     re.compile(r"\bwww\.[^\s<>\"'`]{1,2000}", re.IGNORECASE),
@@ -112,12 +121,21 @@ _ADDRESSES = (
     re.compile(r"(?<![\w@.-])(?:\w[\w-]{0,62}\.){1,6}[a-z]{2,24}(?:/|:\d)[^\s<>\"'`]{0,2000}", re.IGNORECASE),
     re.compile(r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?![\w.]*\d)"),
     re.compile(r"\blocalhost(?::\d+|/)[^\s<>\"'`]{0,2000}", re.IGNORECASE),
-    re.compile(r"\b(?:mailto:|javascript:|data:\w{1,20}/)[^\s<>\"'`]{1,2000}", re.IGNORECASE),
+    re.compile(r"\b(?:mailto:|tel:|sms:|javascript:|data:\w{1,20}/)[^\s<>\"'`]{1,2000}", re.IGNORECASE),
+    # any other top-level domain, when all of it is written small or large: `end.The` has forgotten a space
+    re.compile(rf"(?<![\w@.-])(?:\w[\w-]{{1,62}}\.){{1,6}}(?!(?:{_SUFFIX})\b)(?:[a-z]{{2,24}}|[A-Z]{{2,24}})\b"),
+    re.compile(r"(?<![\w@.-])(?:\w[\w-]{1,62}\.){1,6}[^\W\d_\x00-\x7f]{2,24}(?!\w)"),
+    re.compile(
+        r"(?<![\w:])(?:[0-9a-f]{1,4}:){4,7}[0-9a-f]{1,4}\b|(?<![\w:])(?:[0-9a-f]{1,4}:){1,6}:(?:[0-9a-f]{1,4}:?){1,6}",
+        re.I,
+    ),
+    re.compile(r"\\\\[\w.-]{1,63}\\\w"),
+    re.compile(r"\[[^\[\]\n]{0,200}\]\([^()\n]{0,2000}\)|\[[^\[\]\n]{1,200}\]\[[^\[\]\n]{0,200}\]"),
 )
 
 
 def addresses(text: str) -> frozenset[str]:
-    """URLs and host names, defanged ones (`hxxp`, `[.]`, ` dot `) and IP addresses included."""
+    """URLs, links, host names and IP addresses, defanged ones (`hxxp`, `[.]`, ` dot `) included."""
     seen = _undisguised(text)
     found = (match[0] for pattern in _ADDRESSES for match in pattern.finditer(seen))
     return frozenset(address.casefold().rstrip(".,;:!?)]}*_") for address in found)
