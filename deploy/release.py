@@ -6,12 +6,13 @@ and looked for before it is repeated. A person's edit in the meantime always win
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from deploy.collecting import ended, number_in
 from deploy.lifecycle import CycleState, ReleaseState
 from deploy.settings import PromptSettings
 from deploy.store.fence import Run
+from deploy.store.releases import ReleaseRow
 from deploy.wiring import House
 from optimizer.errors import Transient
 from optimizer.identity import Json
@@ -33,8 +34,13 @@ async def publish(house: House, run: Run, state: dict[str, Json]) -> dict[str, J
     report = await asyncio.to_thread(house.store.reports.load, run.cycle_id)
     if report is None or report.verdict is not Verdict.PASS:
         return ended("failed", "the candidate has not passed its gate, so it was not published")
-    proposal = Proposal(candidate=candidate, report=report, expires_at=now + PROPOSAL_LIFE)
-    await asyncio.to_thread(propose, house, run, proposal)
+    expires_at = await asyncio.to_thread(gated_at, house, run) + PROPOSAL_LIFE
+    proposal = Proposal(candidate=candidate, report=report, expires_at=expires_at)
+    release = await asyncio.to_thread(propose, house, run, proposal)
+    if release.state is ReleaseState.EXPIRED or (release.state is ReleaseState.APPROVED and now >= expires_at):
+        reason = f"the evidence is older than {PROPOSAL_LIFE.days} days, too old to publish on"
+        await mark(house, run, ReleaseState.EXPIRED, reason)
+        return ended("done", f"expired: {reason}")
     base = Head(production=candidate.parent, newest=number_in(state, "newest"), label=prompt.label)
 
     async def send(_key: str) -> Json:
@@ -67,7 +73,12 @@ async def insist(house: House, run: Run, key: str, send: Callable[[str], Awaitab
     return await house.store.effects.once(run, key, send)
 
 
-def propose(house: House, run: Run, proposal: Proposal) -> None:
+def gated_at(house: House, run: Run) -> datetime:
+    """When the gate began: as old as that is the evidence, however long the cycle was interrupted since."""
+    return next(e.at for e in house.store.cycles.events(run.cycle_id) if e.state is CycleState.GATING)
+
+
+def propose(house: House, run: Run, proposal: Proposal) -> ReleaseRow:
     """The release row; approved at once, because the owner's policy is to publish what passes."""
     at = house.clock.now()
     row = house.store.releases.propose(
@@ -80,7 +91,9 @@ def propose(house: House, run: Run, proposal: Proposal) -> None:
         at=at,
     )
     if row.state is ReleaseState.PROPOSED:
-        house.store.releases.advance(run.cycle_id, ReleaseState.APPROVED, at=at, reason=proposal.report.reasons[0])
+        reason = proposal.report.reasons[0]
+        return house.store.releases.advance(run.cycle_id, ReleaseState.APPROVED, at=at, reason=reason)
+    return row
 
 
 async def superseded(house: House, run: Run, outcome: dict[str, Json]) -> dict[str, Json]:

@@ -234,6 +234,26 @@ async def test_somebody_moves_the_label_before_we_do(world: World) -> None:
     assert published(world.store, "support") is None, "nobody reads it"
 
 
+async def test_evidence_that_is_too_old_is_not_published_on(world: World) -> None:
+    run, state = await passed(world)
+    world.pass_time(days=14)
+    ended = await publish(world.house, run, state)
+    assert ended["reason"] == "expired: the evidence is older than 14 days, too old to publish on"
+    assert moves(world, run) == ["proposed", "approved", "expired"]
+    assert await publish(world.house, run, state) == ended
+    assert (await world.registry.head("support")).newest == 1
+
+
+async def test_what_was_published_in_time_is_finished_however_late(world: World) -> None:
+    dying(world, "label", error=KeyError("kill -9"))
+    run, state = await passed(world)
+    with pytest.raises(KeyError):
+        await publish(world.house, run, state)
+    world.pass_time(days=15)
+    ended = await publish(world.house, run, state)
+    assert ended["reason"] == "published version 2 of support, labelled `candidate`"
+
+
 async def test_what_did_not_pass_is_not_published(world: World) -> None:
     world.judge.scores = {Arm.BASELINE: 0.9, Arm.CANDIDATE: 0.1}
     run = world.cycle()
