@@ -6,12 +6,13 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 NODE   := .node/.ready
 
-.PHONY: help demo test check bench bench-small lock clean
+.PHONY: help install demo test check bench bench-small lock clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo    watch the whole loop run against a simulated world"
 	@echo "make test    run every test"
+	@echo "make install the same set-up, without running anything"
 	@echo "make check   ruff, mypy, import law"
 	@echo "make bench   benchmarks, as ratios"
 	@echo "make lock    compile the lock files again"
@@ -28,6 +29,9 @@ $(READY): requirements-dev.lock pyproject.toml
 $(NODE): $(READY) connectors/promptfoo/node/package-lock.json
 	@$(BIN)/tracegrad setup-node --prefix .node
 	@touch $@
+
+install: $(READY) $(NODE)
+	@echo "Ready: put $(BIN) on your PATH, then run tracegrad init."
 
 demo: $(READY) $(NODE)
 	@$(BIN)/tracegrad demo
