@@ -1,8 +1,8 @@
 """The tables: built from nothing, built twice, built by two processes at once, and equal to the schema."""
 
+import sqlite3
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -58,21 +58,25 @@ def test_sqlite_writes_ahead_and_takes_the_write_lock_first(store: Store, url: s
     other.dispose()
 
 
-def test_a_call_waits_while_the_database_is_away(tmp_path: Path) -> None:
-    engine = open_database(f"sqlite:///{tmp_path}/not-yet/a.db")
+def test_a_call_waits_while_the_database_is_away(store: Store) -> None:
+    engine = open_database(str(store.engine.url))
+    sa.event.listen(engine, "connect", lambda connection, _: connection.execute("pragma busy_timeout=0"))
+    other = sqlite3.connect(str(store.engine.url.database), isolation_level=None)
+    other.execute("begin immediate")
     tried = []
 
     @waiting_out
     def ask() -> int | None:
         tried.append(1)
         if len(tried) == 3:
-            (tmp_path / "not-yet").mkdir()
+            other.execute("rollback")
         with engine.begin() as connection:
             return connection.exec_driver_sql("select 7").scalar()
 
     assert ask() == 7
     assert len(tried) == 3 < TRIES
     engine.dispose()
+    other.close()
 
 
 @pytest.mark.parametrize("statement", ["insert into poll (project) values ('p')", "select * from no_such_table"])
