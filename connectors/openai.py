@@ -28,10 +28,12 @@ from optimizer.errors import (
     BadAnswer,
     BadCredentials,
     BadSettings,
+    Declined,
     NotFound,
-    Permanent,
     RateLimited,
+    Refused,
     ServerFault,
+    TracegradError,
     Transient,
     Unreachable,
 )
@@ -179,7 +181,7 @@ class OpenAIModel:
 
     def _translated(
         self, status: int, words: str, request: ModelRequest, error: APIStatusError | None
-    ) -> Transient | Permanent:
+    ) -> TracegradError:
         headers: Mapping[str, str] = error.response.headers if error else {}
         said = f": {words}" if words else ""
         code = error.code if error else None
@@ -187,6 +189,8 @@ class OpenAIModel:
             return BadCredentials(f"{self._server} says that the quota is used up{said}", "add credit to the account")
         if status == 429:
             return RateLimited(f"{self._server} limits the rate (429){said}", retry_after_s=retry_after_s(headers))
+        if code == "content_filter":
+            return Refused("the server's content filter refused the request")
         if status in (408, 409) or status >= 500:
             return ServerFault(f"{self._server} failed ({status}){said}", retry_after_s=retry_after_s(headers))
         if status in (401, 403):
@@ -198,7 +202,7 @@ class OpenAIModel:
             )
         if status < 400:
             return BadAnswer(f"{self._server} redirects to another address ({status})", CHECK_URL)
-        return Permanent(
+        return Declined(
             f"{self._server} refused the {request.purpose} request ({status}){said}",
             "check that the model allows requests of this kind and length",
         )

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from connectors.pricing import Prices
-from optimizer.errors import BadAnswer, CutOff, EmptyReply, Permanent, Refused
+from optimizer.errors import BadAnswer, CutOff, Declined, EmptyReply, Garbled, Refused
 from optimizer.identity import canonical
 from optimizer.ports import ModelReply, ModelRequest
 from optimizer.types import Missing, Usage
@@ -19,6 +19,8 @@ SCHEMA_WORDS = "Reply with one JSON object that follows this JSON schema:"
 WORDS_AT_MOST = 200
 ECHO_CHARS = 24
 """A run of this many characters of the request inside an error message counts as message text."""
+CHARS_PER_TOKEN = 64
+"""More than any text needs; a server that sends more has not counted, or means harm."""
 NOT_UNDERSTOOD = ("support", "unrecognized", "unknown", "unexpected", "not permitted", "not allowed", "instead")
 """Words of a server that does not know a parameter, as opposed to one that finds its value too large."""
 
@@ -51,7 +53,7 @@ class Dialect:
 
 
 def body(request: ModelRequest, dialect: Dialect) -> dict[str, Any]:
-    """The JSON body of one call. Raises Permanent when the recorded tool definitions are not a JSON list."""
+    """The JSON body of one call. Raises Declined when the recorded tool definitions are not a JSON list."""
     said: dict[str, Any] = {
         "model": request.model,
         "messages": [{"role": m.role, "content": m.content} for m in request.messages],
@@ -81,7 +83,7 @@ def _tools(tools_json: str) -> list[Any]:
     except ValueError:
         tools = None
     if not isinstance(tools, list):
-        raise Permanent("the case's tool definitions are not a JSON list", "leave this case out")
+        raise Declined("the case's tool definitions are not a JSON list", "leave this case out")
     return tools
 
 
@@ -148,7 +150,7 @@ def decoded(answer: bytes, server: str) -> dict[str, Any]:
 def reply(value: dict[str, Any], request: ModelRequest, prices: Prices, server: str) -> ModelReply:
     """The usable reply in a decoded answer.
 
-    Raises CutOff, Refused or EmptyReply with the usage that was billed all the same, and BadAnswer.
+    Raises CutOff, Refused, Garbled or EmptyReply with the usage that was billed all the same, and BadAnswer.
     """
     try:
         completion = _Completion.model_validate(value)
@@ -166,6 +168,8 @@ def reply(value: dict[str, Any], request: ModelRequest, prices: Prices, server: 
         raise Refused("the model declined to answer", usage=usage)
     # a lone surrogate is legal in JSON and illegal in every place where the text goes next
     text = choice.message.text.encode("utf-8", "replace").decode("utf-8")
+    if len(text) > CHARS_PER_TOKEN * request.max_tokens:
+        raise Garbled(f"the reply is far longer than {request.max_tokens} tokens", usage=usage)
     if not text.strip():
         why = "the model called a tool and wrote no text" if choice.message.tool_calls else "the reply holds no text"
         raise EmptyReply(why, usage=usage)

@@ -3,7 +3,10 @@
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from optimizer.identity import digest
-from optimizer.types import Case
+from optimizer.types import Case, CaseInput
+
+REPLAYED_CHARS = 20_000
+"""Longest production input that is replayed, about 5,000 tokens: what strangers wrote must not eat up the budget."""
 
 
 def choose(
@@ -13,6 +16,7 @@ def choose(
 
     The order within each group is by hash, so the same cases give the same choice and no group of users comes first.
     A replayed case whose source was not recorded might come from anybody: such cases count as one source, together.
+    Inputs longer than `REPLAYED_CHARS` are not replayed.
     """
     chosen: list[Case] = []
     for case in (*_shuffled(curated), *_one_per_source(_shuffled(replayed), gradient_sources)):
@@ -30,6 +34,12 @@ def _shuffled(cases: Iterable[Case]) -> Sequence[Case]:
 def _one_per_source(cases: Iterable[Case], excluded: Collection[str]) -> Iterator[Case]:
     seen = set(excluded)
     for case in cases:
-        if case.source_key not in seen:
+        if case.source_key not in seen and _chars(case.input) <= REPLAYED_CHARS:
             seen.add(case.source_key)
             yield case
+
+
+def _chars(case_input: CaseInput) -> int:
+    said = [*case_input.history, *(message for _, slot in case_input.placeholders for message in slot)]
+    values = sum(len(value) for _, value in case_input.variables)
+    return values + sum(len(message.content) for message in said) + len(case_input.tools_json)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from optimizer.document import Document
-from optimizer.errors import BadReply, Garbled, Transient
+from optimizer.errors import BadReply, Declined, Garbled, Transient
 from optimizer.fence import Fence, excerpt
 from optimizer.meta import critic as meta
 from optimizer.ports import LanguageModel, ModelRequest
@@ -46,7 +46,9 @@ async def backward(
 ) -> tuple[Gradient | DroppedLoss, ...]:
     """A gradient for every loss, or why there is none, in the order of the losses.
 
-    Permanent and OverBudget pass through and stop the other calls: they would fail the same way.
+    Permanent and OverBudget pass through and stop the other calls: they would fail the same way. A request that is
+    declined for what is in it drops its loss alone, for a stranger may have written that; all of them declined is a
+    fault of ours, and is raised.
     """
     shown = numbered(Document.of(prompt.body))
     try:
@@ -54,7 +56,14 @@ async def backward(
             calls = [group.create_task(_gradient(shown, loss, model, critic=critic, fence=fence)) for loss in losses]
     except ExceptionGroup as failed:
         raise failed.exceptions[0] from failed
-    return tuple(call.result() for call in calls)
+    results = tuple(call.result() for call in calls)
+    declined = [result for result in results if isinstance(result, Declined)]
+    if declined and len(declined) == len(results):
+        raise declined[0]
+    return tuple(
+        DroppedLoss(loss=loss, reason=f"Declined: {result}") if isinstance(result, Declined) else result
+        for loss, result in zip(losses, results, strict=True)
+    )
 
 
 def numbered(document: Document) -> str:
@@ -65,7 +74,7 @@ def numbered(document: Document) -> str:
 
 async def _gradient(
     shown: str, loss: TextLoss, model: LanguageModel, *, critic: Critic, fence: Fence
-) -> Gradient | DroppedLoss:
+) -> Gradient | DroppedLoss | Declined:
     recorded = loss.trace.generation
     block = fence.wrap(
         {"input": recorded.input, "output": recorded.output, "kind": loss.kind.value, "complaint": loss.text}
@@ -82,6 +91,8 @@ async def _gradient(
         change, text = (await ask(model, request, _parse, attempts=critic.attempts)).value
     except (BadReply, Transient) as error:
         return DroppedLoss(loss=loss, reason=f"{type(error).__name__}: {error}")
+    except Declined as error:
+        return error
     return Gradient(loss=loss, warrants_change=change, text=text)
 
 

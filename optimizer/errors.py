@@ -10,6 +10,7 @@
     |   |-- BadCredentials    keys missing or refused
     |   |-- NotFound          a prompt, dataset, cycle or file that does not exist
     |   |-- Unsupported       the other side is too old, or cannot do what is asked
+    |   |-- Declined          the other side refuses this one request; others may be fine
     |   `-- BadAnswer         the other side answered something that is not its contract
     |-- BadReply              a language model answered, and the answer cannot be used
     |   |-- CutOff            finish_reason=length
@@ -83,6 +84,13 @@ class NotFound(Permanent):
 
 class Unsupported(Permanent):
     """The other side is too old or lacks the feature."""
+
+
+class Declined(Permanent):
+    """The other side refuses this one request for what is in it (HTTP 400, 422).
+
+    What is in it may be a stranger's doing, so it must never end more than the work on that one text.
+    """
 
 
 class BadAnswer(Permanent):

@@ -23,6 +23,9 @@ JsonObject: TypeAlias = dict[str, Any]
 REPLY_CHARS = 100_000
 """Longer replies are refused unread: no reply that we ask for comes near it."""
 
+_OPENINGS = 200
+"""Braces that open nothing, before a reply is refused: each costs as much as what stands before it."""
+
 _ECHO_CHARS = 4_000
 """How much of an unusable reply is shown to its author again."""
 
@@ -115,12 +118,15 @@ def objects_in(fields: JsonObject, name: str) -> list[JsonObject]:
 def _objects(text: str) -> Iterator[JsonObject]:
     """Every outermost JSON object, in order."""
     decoder = json.JSONDecoder()
+    vain = 0
     start = text.find("{")
     while start >= 0:
         try:
             value, end = decoder.raw_decode(text, start)
         except json.JSONDecodeError:
-            end = start + 1
+            end, vain = start + 1, vain + 1
+            if vain > _OPENINGS:
+                raise Garbled("there is no complete JSON object in it, only braces") from None
         else:
             yield value
         start = text.find("{", end)

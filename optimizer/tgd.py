@@ -5,6 +5,7 @@ means no call and no change. A reply that cannot be used and a rewrite that brea
 the reasons; what still breaks it is dropped edit by edit. Nothing here may mend an edit or make one up.
 """
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -27,6 +28,8 @@ from optimizer.types import Candidate, Edit, EditOp, RootCause
 _EXAMPLES = 4
 _EXAMPLE_CHARS = 300
 _REASON_CHARS = 300
+_EDITS_READ = 40
+"""Edits in a reply that is read at all; the guard looks at the rest again after each one that it refuses."""
 
 Edits: TypeAlias = tuple[Edit, ...]
 
@@ -106,6 +109,7 @@ async def step(
     if not told:
         return Step(candidate=NoCandidate(reason="no root cause calls for a change"), left_out=left_out)
     document = Document.of(prompt.body)
+    source_texts = _read_texts(source_texts, fence)
     try:
         edits, refused, rest = await _edits(document, told, model, rewriter, fence, source_texts)
     except BadReply as error:
@@ -126,7 +130,10 @@ async def _edits(
     """Ask for edits, once more if they break the guard, and drop those that still do."""
 
     def parse(fields: JsonObject) -> Edits:
-        edits = tuple(_edit(item, n, causes) for n, item in enumerate(objects_in(fields, "edits"), start=1))
+        items = objects_in(fields, "edits")
+        if len(items) > _EDITS_READ:
+            raise Garbled(f'"edits" has {len(items)} entries; make at most {rewriter.limits.max_edits}')
+        edits = tuple(_edit(item, n, causes) for n, item in enumerate(items, start=1))
         document.apply(edits)
         return edits
 
@@ -184,6 +191,19 @@ def _request(document: Document, causes: Sequence[RootCause], rewriter: Rewriter
         reply_name=meta.REPLY_NAME,
         max_tokens=rewriter.max_tokens,
     )
+
+
+_ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|.)")
+
+
+def _read_texts(texts: Sequence[str], fence: Fence) -> tuple[str, ...]:
+    """The texts as far as a model read them, cut as the fence cuts, and as they read without JSON's escapes.
+
+    Recorded inputs are JSON texts: a copy of what they say has a space where they have a backslash and an `n`.
+    """
+    shown = [excerpt(text, fence.text_chars) for text in texts]
+    spelled = [_ESCAPE.sub(lambda m: chr(int(m[1], 16)) if m[1] else " ", text) for text in shown if "\\" in text]
+    return tuple(dict.fromkeys((*shown, *spelled)))
 
 
 def _within(causes: Sequence[RootCause], rewriter: Rewriter) -> tuple[tuple[RootCause, ...], tuple[RootCause, ...]]:

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from connectors.promptfoo.grading import Grade, Grader
 from connectors.promptfoo.settings import EvaluatorSettings
-from optimizer.errors import BadReply, OverBudget, Permanent, Transient
+from optimizer.errors import BadReply, Declined, OverBudget, Permanent, Transient
 from optimizer.ports import LanguageModel, ModelRequest
 from optimizer.prompts import PromptVersion
 from optimizer.template import fill
@@ -195,7 +195,7 @@ class Gateway:
             reply = await self._model.complete(request)
         except BadReply as error:
             return Answer(failure=Scored(value=0.0, reason=f"no usable answer: {error}"), usage=error.usage)
-        except Transient as error:
+        except (Transient, Declined) as error:  # of this one case: a stranger may have written what was declined
             return Answer(failure=Unscored(reason=str(error)))
         except (Permanent, OverBudget) as error:
             self.broken = str(error)

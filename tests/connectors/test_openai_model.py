@@ -19,7 +19,9 @@ from optimizer.errors import (
     BadReply,
     BadSettings,
     CutOff,
+    Declined,
     EmptyReply,
+    Garbled,
     NotFound,
     Permanent,
     RateLimited,
@@ -128,6 +130,7 @@ async def test_tool_definitions_are_passed_through() -> None:
         (completion(None, refusal="I will not."), Refused, "declined"),
         (completion(None), EmptyReply, "no text"),
         (completion(" \n\t"), EmptyReply, "no text"),
+        (completion("x" * 200_000), Garbled, "far longer than"),
         (completion(None, finish="tool_calls", tool_calls=[{"id": "1"}]), EmptyReply, "called a tool"),
     ],
 )
@@ -147,7 +150,7 @@ async def test_unusable_replies_are_raised_once_with_what_they_cost(
         (failure(401, f"Incorrect key {KEY}"), BadCredentials, "Incorrect key ***; check the model's api_key."),
         (failure(403), BadCredentials, "403"),
         (failure(404, "no such model"), NotFound, "knows no model 'tiny': no such model; check the name"),
-        (failure(400, "too long " * 100), Permanent, "refused the task request (400): too long"),
+        (failure(400, "too long " * 100), Declined, "refused the task request (400): too long"),
         (failure(429, "pay", code="insufficient_quota"), BadCredentials, "quota is used up: pay; add credit"),
         (Response("<html>hello</html>", media_type="text/html"), BadAnswer, "answered HTML"),
         (Response("<html>no</html>", 404, media_type="text/html"), NotFound, "knows no model 'tiny'; check"),
@@ -336,7 +339,7 @@ async def test_a_token_limit_that_is_too_large_keeps_its_name_and_no_refusal_goe
     assert len(setup.chat.bodies) == 1
     both = "max_tokens and max_completion_tokens and temperature are not supported"
     error, setup = await raised(in_turn(failure(400, both)))
-    assert type(error) is Permanent
+    assert type(error) is Declined
     assert len(setup.chat.bodies) == 3
 
 

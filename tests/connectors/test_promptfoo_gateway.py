@@ -10,7 +10,7 @@ from connectors.promptfoo.configuration import configuration
 from connectors.promptfoo.gateway import Gateway
 from connectors.promptfoo.grading import Grader
 from connectors.promptfoo.settings import EvaluatorSettings, Match
-from optimizer.errors import OverBudget
+from optimizer.errors import Declined, OverBudget
 from optimizer.identity import canonical
 from optimizer.ports import ModelReply, ModelRequest
 from optimizer.types import Arm, Scored, Unscored
@@ -91,6 +91,23 @@ async def test_an_empty_purse_stops_all_further_calls() -> None:
             assert told.json() == {"error": "no answer"}
         assert served.broken == "the cycle has spent its budget"
     assert len(model.requests) == 1
+
+
+async def test_a_case_that_the_model_declines_leaves_the_others_alone() -> None:
+    def script(request: ModelRequest) -> str:
+        if request.messages[-1].content == "hi":
+            raise Declined("the server refused the request", "leave it out")
+        return "no"
+
+    async with gateway(ScriptedModel(script)) as served, httpx.AsyncClient() as client:
+        for case_id in ("case-001", "case-002"):
+            await client.post(f"{served.url}/answer", json={**ASK, "case_id": case_id})
+        declined, made = (served.answer((Arm.CANDIDATE, case_id)) for case_id in ("case-001", "case-002"))
+        assert served.broken == ""
+    assert declined is not None
+    assert isinstance(declined.failure, Unscored)
+    assert made is not None
+    assert made.output == "no"
 
 
 class Slow:

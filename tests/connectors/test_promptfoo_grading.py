@@ -8,7 +8,7 @@ from promptfoo_cases import ScriptedModel, a_case
 
 from connectors.promptfoo.grading import Grader, input_text
 from connectors.promptfoo.settings import EvaluatorSettings, Match
-from optimizer.errors import BadCredentials, BadSettings, CutOff, Unreachable
+from optimizer.errors import BadCredentials, BadSettings, CutOff, Declined, Unreachable
 from optimizer.identity import Json
 from optimizer.ports import ModelRequest
 from optimizer.prompts import Message
@@ -82,6 +82,16 @@ async def test_a_case_without_a_reference_is_judged_in_every_mode() -> None:
 
 
 @pytest.mark.parametrize("match", list(Match))
+@pytest.mark.parametrize("reference", ["", " \n"])
+async def test_an_empty_reference_is_none(match: Match, reference: str) -> None:
+    model = ScriptedModel(lambda _: '{"score": 0.25, "reason": "' + "x" * 9_000 + '"}')
+    grade = await grader(model, match).grade(a_case(1, "?", reference=reference), "anything")
+    assert isinstance(grade.result, Scored)
+    assert grade.result.value == 0.25
+    assert len(grade.result.reason) <= 400
+
+
+@pytest.mark.parametrize("match", list(Match))
 async def test_a_correction_of_a_replayed_case_is_shown_to_the_judge_in_every_mode(match: Match) -> None:
     model = ScriptedModel(lambda _: '{"score": 0.5, "reason": ""}')
     case = replace(a_case(1, "?", reference="One whole answer."), origin=CaseOrigin.REPLAY)
@@ -96,7 +106,18 @@ async def test_without_a_judge_such_a_case_is_unscored() -> None:
 
 
 @pytest.mark.parametrize(
-    "reply", ["", "great!", '{"score": 7, "reason": ""}', '{"score": NaN}', '{"reason": "x"}', "[1]"]
+    "reply",
+    [
+        "",
+        "great!",
+        '{"score": 7, "reason": ""}',
+        '{"score": true}',
+        '{"score": "1"}',
+        '{"score": -0.1}',
+        '{"score": NaN}',
+        '{"reason": "x"}',
+        "[1]",
+    ],
 )
 async def test_garbage_is_asked_for_again_and_then_unscored(reply: str) -> None:
     model = ScriptedModel(lambda _: reply)
@@ -112,7 +133,9 @@ async def test_a_second_attempt_may_succeed() -> None:
     assert grade.result == Scored(value=0.5, reason="so so")
 
 
-@pytest.mark.parametrize(("error", "asked"), [(Unreachable("down"), 1), (CutOff("cut off"), 3)])
+@pytest.mark.parametrize(
+    ("error", "asked"), [(Unreachable("down"), 1), (Declined("no", "ask less"), 1), (CutOff("cut off"), 3)]
+)
 async def test_a_judge_that_fails_leaves_the_case_unscored(error: Exception, asked: int) -> None:
     def script(_: ModelRequest) -> str:
         raise error

@@ -1,6 +1,9 @@
 """Which cases a gate uses."""
 
-from gates.cases import choose
+from dataclasses import replace
+
+from gates.cases import REPLAYED_CHARS, choose
+from optimizer.prompts import Message
 from optimizer.types import Case, CaseInput, CaseOrigin, Missing
 
 
@@ -31,6 +34,15 @@ def test_cases_of_an_unknown_source_count_as_one_and_never_when_such_a_source_ga
     unknown = [a_case(f"u{n}", "") for n in range(3)]
     assert len(choose([], unknown, gradient_sources=(), limit=9)) == 1
     assert choose([], unknown, gradient_sources={""}, limit=9) == ()
+
+
+def test_an_input_that_would_eat_up_the_budget_is_not_replayed_unless_the_owner_chose_it() -> None:
+    said = (Message(role="user", content="x" * REPLAYED_CHARS),)
+    fitting = replace(a_case("r", "somebody"), input=CaseInput(history=said))
+    larger = replace(fitting, input=CaseInput(history=said, variables=(("name", "y"),)))
+    assert choose([], [fitting], gradient_sources=(), limit=9) == (fitting,)
+    assert choose([], [larger], gradient_sources=(), limit=9) == ()
+    assert choose([larger], [], gradient_sources=(), limit=9) == (larger,)
 
 
 def test_a_case_is_chosen_once() -> None:

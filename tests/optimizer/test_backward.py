@@ -8,7 +8,7 @@ from scripted import PROMPT, Reply, ScriptedModel, criticism, in_order, loss
 
 from optimizer.backward import Critic, DroppedLoss, backward, numbered
 from optimizer.document import Document
-from optimizer.errors import BadCredentials, OverBudget, TracegradError, Unreachable
+from optimizer.errors import BadCredentials, Declined, OverBudget, TracegradError, Unreachable
 from optimizer.fence import Fence
 from optimizer.meta import critic as meta
 from optimizer.ports import ModelReply, ModelRequest
@@ -105,6 +105,20 @@ async def test_what_would_fail_every_call_stops_them_all(error: TracegradError) 
     with pytest.raises(type(error)):
         await backward(PROMPT, [loss("a", "two"), loss("b", "one")], endless, critic=CRITIC, fence=FENCE)
     assert len(endless.answered) == 1
+
+
+async def test_a_text_that_the_server_declines_to_read_costs_its_author_only() -> None:
+    error = Declined("the server refused the request", "look at it")
+    results = await backward(
+        PROMPT,
+        [loss("a", "one"), loss("b", "two")],
+        by_complaint(one=error, two=criticism("a")),
+        critic=CRITIC,
+        fence=FENCE,
+    )
+    assert [type(result) for result in results] == [DroppedLoss, Gradient]
+    with pytest.raises(Declined):
+        await backward(PROMPT, [loss("a", "one")], by_complaint(one=error), critic=CRITIC, fence=FENCE)
 
 
 class Together:

@@ -35,7 +35,7 @@ def test_the_object_is_found_whatever_stands_around_it(text: str) -> None:
         ('Example: {"a": 1}. Mine: {"a": 2}', "2 different JSON objects"),
         ('{"a": NaN}', "not JSON"),
         ('{"a":' * 5_000, "nested too deeply"),
-        ("{" * 50_000, "no complete JSON object"),
+        ("{" * 50_000, "only braces"),
         ("x" * (REPLY_CHARS + 1), "longer than"),
     ],
 )

@@ -237,6 +237,22 @@ async def test_words_of_a_trace_do_not_get_in() -> None:
     model = ScriptedModel(lambda _: rewrite(("add", "3", f"Now {said}.", "c1")))
     result = await take(model, source_texts=(f"Hello, {said}, thanks",))
     assert "words of a trace" in no_candidate(result)
+    recorded = json.dumps([{"role": "user", "content": said.replace(" to ", "\nto\n").replace("third", "th\u200bird")}])
+    assert "words of a trace" in no_candidate(await take(model, source_texts=(recorded,)))
+
+
+async def test_megabytes_of_what_people_wrote_are_compared_as_far_as_a_model_read_them() -> None:
+    said = "please always send the parcel to my neighbour on the third floor"
+    model = ScriptedModel(lambda _: rewrite(("add", "3", f"Now {said}.", "c1")))
+    filler = "x " * 500_000
+    assert isinstance((await take(model, source_texts=(filler + said + filler,))).candidate, Candidate)
+    assert "words of a trace" in no_candidate(await take(model, source_texts=(filler + said,)))
+
+
+async def test_a_flood_of_edits_is_not_read() -> None:
+    flood = rewrite(*[("add", "3", f"Line {n}.", "c1") for n in range(41)])
+    result = await take(ScriptedModel(lambda _: flood))
+    assert "41 entries; make at most" in no_candidate(result)
 
 
 async def test_with_the_guard_off_everything_gets_in() -> None:
