@@ -30,7 +30,8 @@ from langfuse.api import AsyncLangfuseAPI
 from connectors.langfuse.queries import any_of, observation_params, score_params, started_since
 from connectors.langfuse.settings import LangfuseAccess
 from connectors.langfuse.traces import LangfuseTraceSource
-from optimizer.types import NumericRule, Window
+from optimizer.rules import NumericRule
+from optimizer.types import Window
 from sandbox.langfuse.app import create_app
 from sandbox.serving import serve
 

@@ -12,7 +12,8 @@ from optimizer.errors import NotFound
 from optimizer.losses import is_complaint
 from optimizer.ports import ModelReply, ModelRequest
 from optimizer.prompts import Body, Head, PromptVersion, Published, Superseded
-from optimizer.types import Case, Generation, Score, ScoreRule, Window
+from optimizer.rules import ScoreRule
+from optimizer.types import Case, Generation, Score, Window
 
 Answer = str | ModelReply | Exception
 """What a scripted model says, or raises."""

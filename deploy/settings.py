@@ -21,7 +21,7 @@ from pydantic_settings import (
 )
 
 from optimizer.errors import BadSettings
-from optimizer.types import BooleanRule, CategoryRule, CorrectionRule, Direction, NumericRule, ScoreRule
+from optimizer.rules import BooleanRule, CategoryRule, CorrectionRule, Direction, NumericRule, ScoreRule
 
 OWN_ENVIRONMENT = "tracegrad"
 """The Langfuse environment of our own traces: written there, and never read back."""

@@ -9,20 +9,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 
-from optimizer.types import (
-    BooleanRule,
-    CategoryRule,
-    CorrectionRule,
-    Direction,
-    Generation,
-    LossKind,
-    NumericRule,
-    Score,
-    ScoreKind,
-    ScoreRule,
-    TextLoss,
-    Trace,
-)
+from optimizer.rules import BooleanRule, CategoryRule, CorrectionRule, Direction, NumericRule, ScoreRule
+from optimizer.types import Generation, LossKind, Score, ScoreKind, TextLoss, Trace
 
 _BEST_FIRST = list(LossKind)
 

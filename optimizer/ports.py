@@ -12,7 +12,8 @@ from typing import Protocol
 
 from optimizer.identity import digest
 from optimizer.prompts import Body, Head, Message, PromptVersion, Published, Superseded
-from optimizer.types import Arm, Case, Evidence, Generation, Score, ScoreRule, Usage, Window
+from optimizer.rules import ScoreRule
+from optimizer.types import Arm, Case, Evidence, Generation, Score, Usage, Window
 
 
 class Clock(Protocol):

@@ -9,16 +9,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TypeAlias
 
-from optimizer.types import (
-    BooleanRule,
-    CategoryRule,
-    CorrectionRule,
-    Direction,
-    NumericRule,
-    ScoreKind,
-    ScoreRule,
-    Window,
-)
+from optimizer.rules import BooleanRule, CategoryRule, CorrectionRule, Direction, NumericRule, ScoreRule
+from optimizer.types import ScoreKind, Window
 
 Condition: TypeAlias = "dict[str, str | list[str]]"
 

@@ -16,7 +16,8 @@ from optimizer.engine import Outcome, Plan, optimize
 from optimizer.fence import Fence
 from optimizer.losses import join, text_losses
 from optimizer.prompts import system_text
-from optimizer.types import BooleanRule, Candidate, CorrectionRule, NumericRule, TextLoss, Window
+from optimizer.rules import BooleanRule, CorrectionRule, NumericRule
+from optimizer.types import Candidate, TextLoss, Window
 from sandbox.langfuse.app import create_app as create_langfuse
 from sandbox.model.app import API_KEY
 from sandbox.model.app import create_app as create_model

@@ -12,7 +12,8 @@ from starlette.routing import Route
 
 from connectors.langfuse.limiter import RateLimiter
 from connectors.langfuse.settings import LangfuseAccess
-from optimizer.types import NumericRule, Window
+from optimizer.rules import NumericRule
+from optimizer.types import Window
 from sandbox.serving import serve
 
 START = datetime(2026, 11, 1, tzinfo=UTC)

@@ -23,7 +23,7 @@ from starlette.responses import JSONResponse, PlainTextResponse
 from connectors.langfuse.rows import source_key
 from connectors.langfuse.traces import LangfuseTraceSource
 from optimizer.errors import BadAnswer, RateLimited, ServerFault, Unreachable
-from optimizer.types import CategoryRule, CorrectionRule
+from optimizer.rules import CategoryRule, CorrectionRule
 from sandbox.langfuse.app import create_app
 from sandbox.serving import serve
 

@@ -3,16 +3,8 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from optimizer.types import (
-    BooleanRule,
-    CategoryRule,
-    CorrectionRule,
-    Direction,
-    NumericRule,
-    Score,
-    ScoreRule,
-    Window,
-)
+from optimizer.rules import BooleanRule, CategoryRule, CorrectionRule, Direction, NumericRule, ScoreRule
+from optimizer.types import Score, Window
 
 ABSENT = "0" * 32
 

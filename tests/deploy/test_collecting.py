@@ -14,7 +14,8 @@ from deploy.collecting import chosen_losses, collect
 from deploy.store.facade import Store
 from deploy.store.fence import LeaseLost
 from optimizer.errors import NotFound
-from optimizer.types import Gradient, Score, ScoreKind, ScoreRule, TextLoss, Window
+from optimizer.rules import ScoreRule
+from optimizer.types import Gradient, Score, ScoreKind, TextLoss, Window
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 from deploy.cli.init import TEMPLATE
 from deploy.settings import Settings, load
 from optimizer.errors import BadSettings
-from optimizer.types import BooleanRule, CategoryRule, CorrectionRule, Direction, NumericRule
+from optimizer.rules import BooleanRule, CategoryRule, CorrectionRule, Direction, NumericRule
 
 
 @pytest.fixture(autouse=True)

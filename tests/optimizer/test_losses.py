@@ -7,17 +7,8 @@ import pytest
 from scripted import generation, score
 
 from optimizer.losses import is_complaint, join, text_losses
-from optimizer.types import (
-    BooleanRule,
-    CategoryRule,
-    CorrectionRule,
-    Direction,
-    LossKind,
-    NumericRule,
-    Score,
-    ScoreKind,
-    ScoreRule,
-)
+from optimizer.rules import BooleanRule, CategoryRule, CorrectionRule, Direction, NumericRule, ScoreRule
+from optimizer.types import LossKind, Score, ScoreKind
 
 LOW = NumericRule(name="user-feedback", threshold=0.5)
 HIGH = NumericRule(name="toxicity", threshold=0.2, direction=Direction.LOWER_IS_BETTER)
