@@ -140,7 +140,7 @@ def check_sources(name: str, quorum: int, sample: list[Generation]) -> Check:
 
 
 async def check_cases(name: str, prompt: PromptSettings, source: CaseSource, replayable: int) -> Check:
-    """Whether the gate can come to a verdict at all. Sources that give complaints will be missing from the count."""
+    """Whether the gate can pass anything at all; sources whose complaints are used in a cycle are no cases of it."""
     curated = 0
     for dataset in prompt.gate.datasets:
         try:
@@ -148,7 +148,7 @@ async def check_cases(name: str, prompt: PromptSettings, source: CaseSource, rep
         except NotFound:
             return failed(name, f"there is no dataset '{dataset}'; create it in Langfuse or correct `gate.datasets`.")
     replayed = min(replayable, prompt.gate.replayed)
-    said = f"the gate has about {curated + replayed} cases, {curated} from datasets, {replayed} replayed"
+    said = f"the gate has at most {curated + replayed} cases, {curated} from datasets, {replayed} replayed"
     if curated + replayed < prompt.gate.min_pairs:
         return warning(
             name, f"{said}, and passes nothing on fewer than {prompt.gate.min_pairs}; name a larger dataset."
@@ -186,7 +186,7 @@ async def replayable_share(
     said = f"{percent(share)} of {len(sample)} recorded inputs can be replayed"
     if not reasons:
         return len(sources), ok(name, said)
-    why = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common(3))
+    why = ", ".join(f"{count} not: {reason}" for reason, count in reasons.most_common(3))
     said = f"{said} ({why})"
     if share >= 0.5:
         return len(sources), ok(name, said)

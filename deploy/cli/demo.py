@@ -6,6 +6,7 @@ and the cycle runs through the same workflow as the daemon's. Every number that 
 
 import asyncio
 import json
+import shlex
 import shutil
 import subprocess
 import sys
@@ -141,7 +142,7 @@ def watch(demo: Demo, world: dict[str, str]) -> int:
         sum_up(shown, refused, demo.terminal)
     elif shown["state"] == "skipped":
         say("An earlier run of the demo did the work. To see it from the start:")
-        say(f"  tracegrad demo --fresh --folder {demo.folder}", whole=True)
+        say(f"  tracegrad demo --fresh --folder {shlex.quote(str(demo.folder))}", whole=True)
         say()
     where_to_look(demo, cycle_id)
     demo.terminal.give({"cycle": shown, "refused": refused, "config": str(demo.config)})
@@ -199,8 +200,9 @@ def sum_up(shown: dict[str, Any], refused: list[dict[str, Any]], terminal: Termi
 def where_to_look(demo: Demo, cycle_id: str) -> None:
     """Commands that show more."""
     say = demo.terminal.say
+    config, sandbox = shlex.quote(str(demo.config)), shlex.quote(str(demo.folder / "sandbox"))
     say("Where to look (tracegrad is in .venv/bin)", style="bold")
-    say(f"  tracegrad -c {demo.config} show {cycle_id}", whole=True)
-    say(f"  tracegrad -c {demo.config} status", whole=True)
-    say(f"  tracegrad sandbox --folder {demo.folder / 'sandbox'}", whole=True)
+    say(f"  tracegrad -c {config} show {cycle_id}", whole=True)
+    say(f"  tracegrad -c {config} status", whole=True)
+    say(f"  tracegrad sandbox --folder {sandbox}", whole=True)
     say("    runs this simulated Langfuse alone, to point an application at", style="dim")

@@ -1,6 +1,7 @@
 """`tracegrad once`: one cycle now, by the daemon's own path."""
 
 import asyncio
+import shlex
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
@@ -36,7 +37,7 @@ def command(options: Options, prompt: str, *, dry_run: bool) -> int:
     render(shown, terminal)
     if dry_run and shown["verdict"] == Verdict.PASS:
         terminal.say("Dry run: nothing was published.")
-    terminal.say(f"Look at it again with `tracegrad show {cycle_id}`.", style="dim")
+    terminal.say(f"Look at it again with `tracegrad show {shlex.quote(cycle_id)}`.", style="dim", whole=True)
     return exit_code(shown["state"], shown["verdict"])
 
 

@@ -246,7 +246,8 @@ def test_the_demo_leaves_other_peoples_settings_alone(place: Place) -> None:
 
 def test_an_interrupted_cycle_goes_on_later(place: Place) -> None:
     """Ctrl-C in mid-cycle, then two runs at the same time: every cycle ends, and nothing is published by a dry run."""
-    config = place.settings()
+    gate = {"datasets": ["support-regression"], "replayed": 0, "match": "contains"}
+    config = place.settings(prompt__gate=gate, prompt__max_complaints=200)
     before = place.versions()
     command = [str(TRACEGRAD), "--config", str(config), "once", "support-assistant", "--dry-run"]
     with subprocess.Popen(
@@ -266,8 +267,9 @@ def test_an_interrupted_cycle_goes_on_later(place: Place) -> None:
     assert subprocess.run(["bash", "-o", "pipefail", "-c", piped], capture_output=True, check=True).stderr == b""
     both = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment()) for _ in range(2)]
     assert [process.communicate(timeout=240) and process.returncode for process in both] == [DONE, DONE]
-    cycles = json.loads(tracegrad("--json", "status", config=config).stdout)["cycles"]
-    assert [(cycle["state"], cycle["verdict"]) for cycle in cycles] == [("done", "pass")] * 3
+    *later, interrupted = json.loads(tracegrad("--json", "status", config=config).stdout)["cycles"]
+    assert (interrupted["state"], interrupted["verdict"]) == ("done", "pass")
+    assert [cycle["state"] for cycle in later] == ["skipped", "skipped"], "the first one has used every complaint"
     assert place.versions() == before
 
 
@@ -278,7 +280,9 @@ def test_a_chat_prompt_with_placeholders_and_a_comment_of_a_megabyte(place: Plac
     config = place.settings(prompt__name=CHAT, prompt__rules=rules, prompt__gate=gate)
     doctor = tracegrad("doctor", config=config)
     assert doctor.returncode == DONE, doctor.stdout
-    assert f"100% of {QUESTIONS} recorded inputs can be replayed" in doctor.stdout
+    assert f"of {QUESTIONS} recorded inputs can be replayed" in doctor.stdout
+    # a greeting before the question may be the placeholder's or the start of a conversation: nobody can know
+    assert "not: the messages can be assigned to the prompt in more than one way" in doctor.stdout
     done = tracegrad("once", CHAT, config=config)
     assert done.returncode == DONE, done.stdout + done.stderr
     assert place.versions()[CHAT][0] == [1, 2]
@@ -318,9 +322,10 @@ async def seed_chat(sandbox: Sandbox) -> None:
         scores = feedback(world, stream, answered)
         low = next(score for score in scores if score["name"] == "user-feedback" and float(str(score["value"])) < 0.5)
         low["comment"] = "It went on and on. " * 55_000
-        await project.score(scores)
+        await project.score([low])  # alone: the server takes a megabyte a request
+        await project.score([score for score in scores if score is not low])
         await project.create_dataset("chat-regression", description="Simulated")
-        for number, case in enumerate(world.cases(80, seed=3, stream="chat-dataset")):
+        for number, case in enumerate(world.cases(115, seed=3, stream="chat-dataset")):
             variables = {"shop_name": "Larkspur Garden", "question": case.question}
             await project.put_dataset_item(
                 {
