@@ -1,0 +1,189 @@
+"""The doctor's findings on worlds in memory: what is ok, what is a warning, what fails, and what to do about it."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from connectors.langfuse.server import Server
+from connectors.memory import MemoryCaseSource, MemoryRegistry, MemoryTraceSource
+from deploy import doctor
+from deploy.doctor import Check, Health
+from deploy.settings import GateSettings, NumericRuleSettings, PromptSettings, Settings
+from deploy.wiring import prices_of
+from optimizer.types import Case, CaseInput, CaseOrigin, Generation, Missing, Score, ScoreKind, Window
+
+NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
+WINDOW = Window(start=NOW - timedelta(days=7), end=NOW)
+PROMPT = PromptSettings(
+    name="p",
+    rules=(NumericRuleSettings(kind="numeric", score="feedback", below=0.5),),
+    gate=GateSettings(datasets=("d",), replayed=10, min_pairs=3),
+)
+RECORDED = '[{"role": "system", "content": "Be kind."}, {"role": "user", "content": "Hello"}]'
+
+
+def generation(number: int, **changes: object) -> Generation:
+    made = Generation(
+        id=f"g{number}",
+        trace_id=f"t{number}",
+        prompt_name="p",
+        prompt_version=1,
+        environment="production",
+        at=NOW - timedelta(hours=number + 1),
+        input=RECORDED,
+        output="Hi",
+        model="m",
+        source_key=f"user-{number}",
+    )
+    return replace(made, **changes)  # type: ignore[arg-type]
+
+
+def complaint(trace_id: str) -> Score:
+    return Score(
+        id=f"s-{trace_id}",
+        name="feedback",
+        kind=ScoreKind.NUMERIC,
+        value=0.1,
+        comment="",
+        trace_id=trace_id,
+        observation_id="",
+        environment="production",
+        at=NOW - timedelta(hours=1),
+        updated_at=NOW,
+    )
+
+
+def case(number: int) -> Case:
+    return Case(
+        id=f"c{number}",
+        origin=CaseOrigin.DATASET,
+        input=CaseInput(),
+        reference=Missing.NO_REFERENCE,
+        source_key=f"c{number}",
+    )
+
+
+async def findings(
+    generations: Sequence[Generation],
+    *,
+    prompt: PromptSettings = PROMPT,
+    scores: Sequence[Score] = (complaint("t0"),),
+    versions: int = 1,
+    cases: int = 2,
+) -> list[Check]:
+    registry = MemoryRegistry()
+    for number in range(versions):
+        registry.add("p", "Be kind.", labels=() if number else ("production",))
+    return [
+        check
+        async for check in doctor.check_prompt(
+            prompt,
+            registry,
+            MemoryTraceSource(generations=generations, scores=scores),
+            MemoryCaseSource({"d": [case(number) for number in range(cases)]}),
+            WINDOW,
+        )
+    ]
+
+
+def trouble(found: Sequence[Check]) -> list[tuple[Health, str]]:
+    """What is not well; every such sentence ends with what to do."""
+    bad = [(check.health, check.said) for check in found if check.health is not Health.OK]
+    assert all(said.endswith(".") and ";" in said for _, said in bad)
+    return bad
+
+
+async def test_all_is_well() -> None:
+    found = await findings([generation(n) for n in range(4)])
+    assert trouble(found) == []
+    said = "\n".join(check.said for check in found)
+    assert "`production` is version 1 of 1" in said
+    assert "1 complaints in the last 30 days" in said
+    assert "generations come from 4 different users or sessions" in said
+    assert "100% of 4 recorded inputs can be replayed" in said
+    assert "at most 6 cases, 2 from datasets, 4 replayed" in said
+
+
+async def test_anonymous_generations_cannot_reach_the_quorum() -> None:
+    [(health, said)] = trouble(await findings([generation(n, source_key="") for n in range(4)], cases=5))
+    assert health is Health.FAILED
+    assert "100% of 4 generations name no user and no session: they count as one source" in said
+    assert "nothing can reach the quorum of 2 sources" in said
+
+
+async def test_mostly_anonymous_generations_are_a_warning() -> None:
+    mixed = [generation(n, source_key="" if n < 3 else f"user-{n}") for n in range(5)]
+    [(health, said)] = trouble(await findings(mixed, cases=5))
+    assert health is Health.WARNING
+    assert said.startswith("60% of 5 generations name no user and no session")
+
+
+@pytest.mark.parametrize(
+    ("changes", "health", "said"),
+    [
+        ({"scores": ()}, Health.WARNING, "no score of the last 30 days is a complaint by its rules"),
+        ({"prompt": PROMPT.model_copy(update={"rules": ()})}, Health.FAILED, "add `rules` to it"),
+        ({"cases": 0, "versions": 1}, Health.WARNING, "and passes nothing on fewer than 3"),
+        ({"versions": 2}, Health.WARNING, "2 generations used version 2, as `latest` would"),
+        (
+            {"prompt": PROMPT.model_copy(update={"gate": GateSettings(datasets=("e",), min_pairs=1)})},
+            Health.FAILED,
+            "there is no dataset 'e'; create it in Langfuse",
+        ),
+    ],
+)
+async def test_one_thing_is_wrong(changes: dict[str, object], health: Health, said: str) -> None:
+    version = changes.get("versions", 1)
+    found = trouble(await findings([generation(n, prompt_version=version) for n in range(2)], **changes))  # type: ignore[arg-type]
+    assert [h for h, _ in found] == [health]
+    assert said in found[0][1]
+
+
+async def test_no_linked_generation_and_unreadable_inputs() -> None:
+    assert trouble(await findings([])) == [
+        (Health.FAILED, "no generation is linked to it; pass `prompt=` to the generation in your application.")
+    ]
+    odd = [generation(n, input="not what the prompt renders to") for n in range(3)]
+    [(health, said)] = trouble(await findings(odd, cases=5))
+    assert health is Health.WARNING
+    assert said.startswith("0% of 3 recorded inputs can be replayed (3 not: ")
+
+
+async def test_links() -> None:
+    def source(*names: str) -> MemoryTraceSource:
+        made = [generation(n, prompt_name=name) for n, name in enumerate(names)]
+        return MemoryTraceSource(generations=made, scores=())
+
+    assert (await doctor.check_links(source("p", "p", ""), WINDOW)).health is Health.OK
+    assert (await doctor.check_links(source("p", "", ""), WINDOW)).health is Health.WARNING
+    assert (await doctor.check_links(source("", ""), WINDOW)).health is Health.FAILED
+    assert "check `langfuse.environments`." in (await doctor.check_links(source(), WINDOW)).said
+
+
+@pytest.mark.parametrize(("ahead_s", "health"), [(-4.0, Health.OK), (90.0, Health.WARNING), (-90.0, Health.WARNING)])
+def test_clock_and_old_servers(ahead_s: float, health: Health) -> None:
+    server = Server(version="4.20.0", project_id="x", clock_ahead_s=ahead_s, batch_scores=False)
+    version, scores, clock = doctor.check_server(server)
+    assert (version.health, scores.health, clock.health) == (Health.OK, Health.OK, health)
+    assert "one by one" in scores.said
+
+
+def test_a_budget_needs_prices() -> None:
+    def budget(**prices: dict[str, float]) -> Check:
+        models = {"task": "mine", "critic": "gpt-5", "judge": "gpt-5", "prices": prices}
+        settings = Settings.model_validate({"model": models})
+        return doctor.check_budget(settings, prices_of(settings))
+
+    assert budget(mine={"input_usd_per_mtok": 0, "output_usd_per_mtok": 0}).health is Health.OK
+    unknown = budget()
+    assert unknown.health is Health.WARNING
+    assert unknown.said == "nobody knows the price of mine, so the budget limits nothing; set `model.prices`."
+
+
+@pytest.mark.parametrize(
+    ("share", "said"), [(0.0, "0%"), (0.001, "less than 1%"), (0.5, "50%"), (0.999, "more than 99%"), (1.0, "100%")]
+)
+def test_shares_are_never_rounded_to_all_or_nothing(share: float, said: str) -> None:
+    assert doctor.percent(share) == said
