@@ -5,6 +5,7 @@ and looked for before it is repeated. A person's edit in the meantime always win
 """
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 
@@ -24,6 +25,8 @@ PROPOSAL_LIFE = timedelta(days=14)
 
 PAUSES_S = (0.5, 5.0, 30.0)
 """Between attempts at an effect while the registry is away; each looks first for what the one before has done."""
+
+log = logging.getLogger("tracegrad")
 
 
 async def publish(house: House, run: Run, state: dict[str, Json]) -> dict[str, Json]:
@@ -106,6 +109,7 @@ async def superseded(house: House, run: Run, outcome: dict[str, Json]) -> dict[s
             f". ALARM: `latest` points to version {outcome['stray']}, which nobody approved; "
             "make a new version from the one you want, or stop reading `latest`"
         )
+        log.error(reason, extra={"action": "alarm", "cycle": run.cycle_id, "version": outcome["stray"]})
     await mark(house, run, ReleaseState.SUPERSEDED, reason)
     return ended("done", f"superseded: {reason}")
 

@@ -201,7 +201,9 @@ class RacedRegistry(MemoryRegistry):
 
 
 @pytest.mark.parametrize("after", [True, False])
-async def test_a_stray_version_gets_no_label_and_an_alarm_names_it(world: World, after: bool) -> None:
+async def test_a_stray_version_gets_no_label_and_an_alarm_names_it(
+    world: World, after: bool, caplog: pytest.LogCaptureFixture
+) -> None:
     world.registry = RacedRegistry(after=after)
     world.registry.add("support", BODY, labels=["production"])
     run, state = await passed(world)
@@ -210,6 +212,7 @@ async def test_a_stray_version_gets_no_label_and_an_alarm_names_it(world: World,
     assert reason.startswith("superseded: ")
     assert f"our version {2 if after else 3} carries no label" in reason
     assert ("ALARM: `latest` points to version 3" in reason) is not after
+    assert ("ALARM: `latest` points to version 3" in caplog.text) is not after
     found = await labels(world)
     assert (
         found == {1: set(), 2: set(), 3: {"latest", "production"}}
