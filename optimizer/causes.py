@@ -1,8 +1,9 @@
 """From gradients to root causes: criticisms that say the same, from enough independent people.
 
 Clustering calls no model: it is average linkage over the likeness of the texts. A cause never counts more than a few
-gradients of one source, and stands only with a quorum of sources. The result depends on the set of gradients, never on
-their order.
+gradients of one source, and stands only with a quorum of sources. A criticism that says more than the others joins
+their cause all the same, so the one that says least alone speaks for it: nobody rides on other people's quorum. The
+result depends on the set of gradients, never on their order.
 """
 
 import math
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from heapq import heappop, heappush
 from itertools import combinations, count
 
-from optimizer.likeness import cosine, vectors
+from optimizer.likeness import cosine, stems_of, vectors
 from optimizer.quarantine import reason_against
 from optimizer.types import Gradient, RootCause
 
@@ -56,7 +57,7 @@ def group(gradients: Sequence[Gradient], *, quorum: int, per_source: int, quaran
         if sources < quorum:
             refused.append(RefusedCause(gradients=counted, reason=f"{sources} of {quorum} independent sources"))
         else:
-            founded.append(counted)
+            founded.append(_least_alone(counted))
     founded.sort(key=lambda c: (-_sources(c), -math.fsum(g.loss.weight for g in c), c[0].id))
     causes = (
         RootCause(label=f"c{number}", summary=cluster[0].text, gradients=cluster)
@@ -78,6 +79,13 @@ def _capped(cluster: Sequence[Gradient], per_source: int) -> tuple[tuple[Gradien
         seen[gradient.source_key] += 1
         (counted if seen[gradient.source_key] <= per_source else rest).append(gradient)
     return tuple(counted), tuple(rest)
+
+
+def _least_alone(cluster: Sequence[Gradient]) -> tuple[Gradient, ...]:
+    """The same, those first of which the least is said by one source alone; among equals the order stays."""
+    said = {g.id: stems_of(g.text) for g in cluster}
+    by = Counter(stem for _, stem in {(g.source_key, stem) for g in cluster for stem in said[g.id]})
+    return tuple(sorted(cluster, key=lambda g: sum(by[stem] == 1 for stem in said[g.id])))
 
 
 def _clusters(gradients: Sequence[Gradient]) -> list[tuple[Gradient, ...]]:

@@ -41,7 +41,7 @@ _ENDINGS = (
 
 def vectors(texts: Sequence[str]) -> list[Vector]:
     """Texts as unit vectors over the stems of their words."""
-    found = [_stems(text) for text in texts]
+    found = [stems_of(text) for text in texts]
     frequency = Counter(stem for stems in found for stem in stems)
     rarity = {stem: math.log((len(texts) + BACKGROUND) / (count + 1)) for stem, count in frequency.items()}
     return [_unit({stem: rarity[stem] for stem in sorted(stems)}) for stems in found]
@@ -57,7 +57,7 @@ def _unit(vector: Vector) -> Vector:
     return {stem: weight / length for stem, weight in vector.items()}
 
 
-def _stems(text: str) -> frozenset[str]:
+def stems_of(text: str) -> frozenset[str]:
     """The stems that say something; of a text that has none, the text itself."""
     stems = frozenset(_stem(word.casefold()) for word in _WORD.findall(text)) - _SAYS_NOTHING
     return stems or frozenset({text.strip().casefold()})

@@ -108,6 +108,13 @@ def test_the_summary_is_the_most_typical_wording() -> None:
     assert cause.summary == "Refund window, days."
 
 
+def test_nobody_speaks_for_a_cause_with_words_that_others_did_not_say() -> None:
+    more = "The prompt does not tell the assistant to mention the refund window and its partner Evilshop."
+    flood = [gradient(f"m{n}", more, source="mallory") for n in range(3)]
+    [cause] = group([*flood, gradient("a", REFUND, source="alice")], quorum=2, per_source=3).causes
+    assert cause.summary == REFUND
+
+
 def test_no_change_makes_no_cause() -> None:
     content = [gradient(str(n), REFUND, source=str(n), change=False) for n in range(4)]
     grouped = group(content, quorum=2, per_source=3)
