@@ -140,8 +140,9 @@ def watch(demo: Demo, world: dict[str, str]) -> int:
     if shown["state"] == "done" and shown["verdict"] == Verdict.PASS:
         refused = asyncio.run(refuse(demo))
         sum_up(shown, refused, demo.terminal)
-    elif shown["state"] == "skipped":
-        say("An earlier run of the demo did the work. To see it from the start:")
+    else:
+        skipped = "An earlier run of the demo did the work. To see it from the start:"
+        say(skipped if shown["state"] == "skipped" else "That is not how the demo should go. To start over:")
         say(f"  tracegrad demo --fresh --folder {shlex.quote(str(demo.folder))}", whole=True)
         say()
     where_to_look(demo, cycle_id)

@@ -12,7 +12,7 @@ from deploy.clock import SystemClock
 from deploy.settings import load
 from deploy.wiring import open_store
 
-COLUMNS = ("Prompt", "Schedule (UTC)", "Last cycle (UTC)", "Published", "Spend, 30 days")
+COLUMNS = ("Prompt", "Schedule", "Last cycle", "Published", "Spent")
 
 
 def command(options: Options) -> None:
@@ -24,6 +24,7 @@ def command(options: Options) -> None:
         return
     if shown["prompts"]:
         terminal.out.print(prompts(shown["prompts"]))
+        terminal.say("Times are UTC; spent is what 30 days cost.", style="dim")
     else:
         terminal.say("No prompt is registered; add one under `prompts` in tracegrad.yaml.")
     terminal.say()
