@@ -59,7 +59,8 @@ class Endpoint:
     async def answer(self, request: Request) -> Response:
         body = await request.json()
         self.requests.append(body)
-        said = self.script(body["response_format"]["json_schema"]["name"], body["messages"][1]["content"])
+        asked_for = body.get("response_format", {"json_schema": {"name": ""}})["json_schema"]["name"]
+        said = self.script(asked_for, body["messages"][1]["content"])
         if isinstance(said, Response):
             return said
         return JSONResponse({"model": "m", "choices": [{"message": {"content": said}, "finish_reason": "stop"}]})
