@@ -5,9 +5,9 @@ Pure: no connection and no clock. Never lets the words of a server carry message
 
 import json
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from connectors.pricing import Prices
 from optimizer.errors import BadAnswer, CutOff, Declined, EmptyReply, Garbled, Refused
@@ -19,6 +19,8 @@ SCHEMA_WORDS = "Reply with one JSON object that follows this JSON schema:"
 WORDS_AT_MOST = 200
 ECHO_CHARS = 24
 """A run of this many characters of the request inside an error message counts as message text."""
+NAME_CHARS = 200
+"""Longest name of a model that is kept."""
 CHARS_PER_TOKEN = 64
 """More than any text needs; a server that sends more has not counted, or means harm."""
 NOT_UNDERSTOOD = ("support", "unrecognized", "unknown", "unexpected", "not permitted", "not allowed", "instead")
@@ -119,13 +121,17 @@ class _Choice(BaseModel):
     finish_reason: str | None = None
 
 
+# a negative number would pay into the budget, and one that no call can reach would not fit into a table
+_Count = Annotated[int, Field(ge=0, le=10**9)]
+
+
 class _Cached(BaseModel):
-    cached_tokens: int | None = None
+    cached_tokens: _Count | None = None
 
 
 class _Tokens(BaseModel):
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
+    prompt_tokens: _Count = 0
+    completion_tokens: _Count = 0
     prompt_tokens_details: _Cached | None = None
 
 
@@ -173,7 +179,7 @@ def reply(value: dict[str, Any], request: ModelRequest, prices: Prices, server: 
     if not text.strip():
         why = "the model called a tool and wrote no text" if choice.message.tool_calls else "the reply holds no text"
         raise EmptyReply(why, usage=usage)
-    return ModelReply(text=text, model=completion.model or request.model, usage=usage)
+    return ModelReply(text=text, model=(completion.model or request.model)[:NAME_CHARS], usage=usage)
 
 
 def _usage(completion: _Completion, request: ModelRequest, prices: Prices) -> Usage:

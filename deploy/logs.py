@@ -1,4 +1,7 @@
-"""Log lines as JSON, each with an `action`. Ids and numbers only: production text never enters a log."""
+"""Log lines as JSON, each with an `action`. Ids and numbers only: production text never enters a log.
+
+A line is ASCII: what a server said may reach it in an error, and must not steer the terminal that shows it.
+"""
 
 import json
 import logging
@@ -22,4 +25,4 @@ class JsonLines(logging.Formatter):
         }
         if record.exc_info and record.exc_info[0]:
             line["error"] = self.formatException(record.exc_info)
-        return json.dumps(line, ensure_ascii=False, default=str)
+        return json.dumps(line, default=str)

@@ -82,7 +82,7 @@ class Terminal:
     def give(self, document: Any) -> None:
         """The result for a script; silent otherwise."""
         if self.as_json:
-            print(json.dumps(document, indent=2, ensure_ascii=False, default=str))
+            print(json.dumps(document, indent=2, default=str))
 
     @contextmanager
     def progress(self, what: str, *, announced: bool = True) -> Iterator[Advance]:

@@ -225,5 +225,7 @@ def complain(error: Exception) -> int:
     else:
         kind = type(error).__name__
         said, code = f"{kind}: {error}; this is a bug, run again with --debug and report what it prints.", BUG
-    print(f"tracegrad: {said}", file=sys.stderr)
+    from deploy.cli.console import visible
+
+    print(f"tracegrad: {visible(said)}", file=sys.stderr)  # an error may quote what a server said
     return code

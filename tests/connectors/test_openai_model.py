@@ -159,6 +159,8 @@ async def test_unusable_replies_are_raised_once_with_what_they_cost(
         (Response("[1]", media_type="application/json"), BadAnswer, "not an object"),
         (Response('{"choices":[{"message":{"content":7}}]}'), BadAnswer, "bad field: choices.0.message.content"),
         (Response('{"ok":true}'), BadAnswer, "bad field: choices"),
+        (Response('{"choices":[],"usage":{"prompt_tokens":-1}}'), BadAnswer, "bad field: usage.prompt_tokens"),
+        (Response(f'{{"choices":[],"usage":{{"completion_tokens":{10**30}}}}}'), BadAnswer, "usage.completion_tokens"),
         (Response("", 308, {"location": "/elsewhere"}), BadAnswer, "redirects"),
     ],
 )

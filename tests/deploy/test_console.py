@@ -5,12 +5,19 @@ import json
 import pytest
 
 from deploy.cli.console import Terminal, visible, wrapped
+from deploy.cli.main import OUTSIDE, complain
 from deploy.cli.show import render
+from optimizer.errors import ServerFault
 from optimizer.types import Missing
 
 
 def test_text_cannot_steer_the_terminal() -> None:
     assert visible("a\x1b[31mred\x07\u202eb\ttab\nline") == "a\\u001b[31mred\\u0007\\u202eb\ttab\nline"
+
+
+def test_neither_can_an_error_that_quotes_a_server(capsys: pytest.CaptureFixture[str]) -> None:
+    assert complain(ServerFault("down: \x1b[2J")) == OUTSIDE
+    assert "down: \\u001b[2J" in capsys.readouterr().err
 
 
 def test_lines_break_between_words_and_hang() -> None:
@@ -26,9 +33,10 @@ def test_json_is_alone_on_standard_output(capsys: pytest.CaptureFixture[str]) ->
     with terminal.progress("Working") as advance:
         advance(1, 2)
     terminal.say("for people")
-    terminal.give({"name": "Käse"})
+    terminal.give({"name": "Käse \x9b2J\u202e"})
     shown = capsys.readouterr()
-    assert json.loads(shown.out) == {"name": "Käse"}
+    assert json.loads(shown.out) == {"name": "Käse \x9b2J\u202e"}
+    assert shown.out.isascii()
     assert shown.err == ""
 
 
