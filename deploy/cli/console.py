@@ -5,7 +5,6 @@ document and nothing else. There is no colour, no moving bar and no wrapping whe
 """
 
 import json
-import re
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
@@ -16,19 +15,13 @@ from typing import Any, NoReturn
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-UNSEEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
-"""Characters that steer a terminal or hide: production text may hold them on purpose."""
+from deploy.unseen import visible
 
 PIPED_WIDTH = 200
 """Columns of a table that nobody looks at in a terminal: enough to leave ids in one piece."""
 
 Advance = Callable[[int, int], None]
 """Called with (done, total); a total of 0 means that nobody knows yet."""
-
-
-def visible(text: str) -> str:
-    """The text with control and invisible characters spelled out, so that they can do nothing to a terminal."""
-    return UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def wrapped(text: str, width: int, hang: int | None = None) -> str:

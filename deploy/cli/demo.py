@@ -19,8 +19,9 @@ from typing import Any
 from connectors.promptfoo.runtime import locate
 from deploy import overview
 from deploy.cli.console import Terminal
-from deploy.cli.main import COULD_NOT_RUN, DONE, Options
+from deploy.cli.exits import COULD_NOT_RUN, DONE
 from deploy.cli.once import Stages, run_once, watching
+from deploy.cli.options import Options
 from deploy.cli.show import COLOUR, before_and_after, render
 from deploy.clock import SystemClock
 from deploy.collecting import recent_inputs

@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator
 
 from deploy import doctor
 from deploy.cli.console import Terminal
-from deploy.cli.main import DONE, OUTSIDE, Options
+from deploy.cli.exits import DONE, OUTSIDE
+from deploy.cli.options import Options
 from deploy.doctor import Check, Health
 from deploy.settings import ModelSettings, Settings, load
 from deploy.wiring import House, language_model, opened, prices_of

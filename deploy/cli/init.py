@@ -1,6 +1,6 @@
 """`tracegrad init`: a commented settings file that is valid as it stands."""
 
-from deploy.cli.main import Options
+from deploy.cli.options import Options
 from optimizer.errors import BadSettings
 
 TEMPLATE = """\

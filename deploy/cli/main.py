@@ -13,11 +13,9 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
+from deploy.cli.exits import BUG, COULD_NOT_RUN, DONE, INTERRUPTED, OUTSIDE, USAGE
+from deploy.cli.options import Options
 from optimizer.errors import BadSettings, Permanent, TracegradError, Transient
-
-DONE, BUG, USAGE, OUTSIDE = 0, 1, 2, 3
-REFUSED, UNDECIDED, COULD_NOT_RUN = 10, 11, 12
-INTERRUPTED = 130
 
 EPILOG = """Exit codes: 0 done, or nothing to do; 1 a bug in Tracegrad; 2 wrong usage or settings; 3 Langfuse, the model
 or another outside system refused or could not be reached; 10 the gate refused the candidate; 11 the gate is undecided;
@@ -31,14 +29,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-
-
-class Options:
-    """The options that stand before every command."""
-
-    config: Path = Path("tracegrad.yaml")
-    as_json: bool = False
-    debug: bool = False
 
 
 def say_version(asked: bool) -> None:
@@ -63,13 +53,11 @@ def common(
     ] = False,
 ) -> None:
     """Options for every command."""
-    options = Options()
-    options.config, options.as_json, options.debug = config, as_json, debug
     if debug:
         logging.basicConfig(level=logging.INFO)
     else:  # what a person needs to know is said by the commands
         logging.getLogger().addHandler(logging.NullHandler())
-    context.obj = options
+    context.obj = Options(config=config, as_json=as_json, debug=debug)
 
 
 PromptArgument = Annotated[str, typer.Argument(help="Name of a registered prompt.")]
@@ -225,7 +213,7 @@ def complain(error: Exception) -> int:
     else:
         kind = type(error).__name__
         said, code = f"{kind}: {error}; this is a bug, run again with --debug and report what it prints.", BUG
-    from deploy.cli.console import visible
+    from deploy.unseen import visible
 
     print(f"tracegrad: {visible(said)}", file=sys.stderr)  # an error may quote what a server said
     return code

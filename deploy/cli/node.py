@@ -4,7 +4,7 @@ from pathlib import Path
 
 from connectors.promptfoo.runtime import install
 from deploy.cli.console import Terminal
-from deploy.cli.main import Options
+from deploy.cli.options import Options
 from deploy.settings import Settings, load
 
 

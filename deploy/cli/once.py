@@ -8,7 +8,8 @@ from contextlib import ExitStack, contextmanager
 from connectors.promptfoo.runtime import locate
 from deploy import overview
 from deploy.cli.console import Advance, Terminal
-from deploy.cli.main import COULD_NOT_RUN, DONE, REFUSED, UNDECIDED, Options
+from deploy.cli.exits import COULD_NOT_RUN, DONE, REFUSED, UNDECIDED
+from deploy.cli.options import Options
 from deploy.cli.show import render
 from deploy.clock import SystemClock
 from deploy.cycle import DRY_PLAN, PLAN, stages

@@ -5,7 +5,8 @@ import logging
 import os
 import sys
 
-from deploy.cli.main import DONE, Options
+from deploy.cli.exits import DONE
+from deploy.cli.options import Options
 from deploy.daemon import run
 from deploy.logs import JsonLines
 from deploy.settings import Settings, load

@@ -4,7 +4,7 @@ from typing import Any
 
 from deploy import overview
 from deploy.cli.console import Terminal
-from deploy.cli.main import Options
+from deploy.cli.options import Options
 from deploy.clock import SystemClock
 from deploy.settings import load
 from deploy.wiring import open_store

@@ -5,11 +5,12 @@ from typing import Any
 from rich.table import Table
 
 from deploy import overview
-from deploy.cli.console import Terminal, visible
-from deploy.cli.main import Options
+from deploy.cli.console import Terminal
+from deploy.cli.options import Options
 from deploy.cli.show import COLOUR, costs
 from deploy.clock import SystemClock
 from deploy.settings import load
+from deploy.unseen import visible
 from deploy.wiring import open_store
 
 COLUMNS = ("Prompt", "Schedule", "Last cycle", "Published", "Spent")

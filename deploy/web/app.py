@@ -25,9 +25,9 @@ from starlette.templating import Jinja2Templates
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from deploy import overview
-from deploy.cli.console import visible
 from deploy.settings import Settings
 from deploy.store.facade import Store
+from deploy.unseen import visible
 from gates.verdict import points
 from optimizer.errors import NotFound
 from optimizer.ports import Clock

@@ -4,9 +4,11 @@ import json
 
 import pytest
 
-from deploy.cli.console import Terminal, visible, wrapped
-from deploy.cli.main import OUTSIDE, complain
+from deploy.cli.console import Terminal, wrapped
+from deploy.cli.exits import OUTSIDE
+from deploy.cli.main import complain
 from deploy.cli.show import render
+from deploy.unseen import visible
 from optimizer.errors import ServerFault
 from optimizer.types import Missing
 

@@ -1,0 +1,10 @@
+"""Characters that steer a terminal or hide: production text may hold them on purpose, and is shown without them."""
+
+import re
+
+UNSEEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
+
+
+def visible(text: str) -> str:
+    """The text with control and invisible characters spelled out, so that they can do nothing to who looks at it."""
+    return UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
