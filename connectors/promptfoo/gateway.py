@@ -200,7 +200,8 @@ class Gateway:
         except (Permanent, OverBudget) as error:
             self.broken = str(error)
             return Answer(failure=Unscored(reason=self.broken))
-        return Answer(output=reply.text, usage=reply.usage)
+        # half a character would make promptfoo's whole results file unreadable
+        return Answer(output=reply.text.encode("utf-8", "replace").decode("utf-8"), usage=reply.usage)
 
     async def _judge(self, key: Key, output: str, seen: object) -> Grade:
         if self.broken:

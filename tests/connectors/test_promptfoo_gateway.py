@@ -110,6 +110,12 @@ async def test_a_case_that_the_model_declines_leaves_the_others_alone() -> None:
     assert made.output == "no"
 
 
+async def test_half_a_character_is_replaced_before_promptfoo_sees_it() -> None:
+    async with gateway(ScriptedModel(lambda _: "a\ud83d")) as served, httpx.AsyncClient() as client:
+        told = await client.post(f"{served.url}/answer", json=ASK)
+    assert told.json()["output"] == "a?"
+
+
 class Slow:
     """A model that never answers, and notes that it was called off."""
 
