@@ -12,7 +12,7 @@ import pytest
 from pydantic import BaseModel, SecretStr
 from pydantic_core import PydanticUndefined
 
-from deploy.cli import main
+from deploy.cli import exits, main
 from deploy.lease import LEASE_LOST_EXIT
 from deploy.settings import Settings
 from optimizer.errors import BadReply, BadSettings, NotFound, Unreachable
@@ -70,8 +70,8 @@ def test_the_reference_lists_every_setting_with_its_default() -> None:
 def test_the_reference_lists_every_exit_code() -> None:
     section = REFERENCE.partition("## Exit codes")[2].partition("##")[0]
     documented = [int(code) for code in re.findall(r"^\| (\d+) \|", section, re.MULTILINE)]
-    codes = [main.DONE, main.BUG, main.USAGE, main.OUTSIDE, main.REFUSED, main.UNDECIDED, main.COULD_NOT_RUN]
-    assert documented == [*codes, LEASE_LOST_EXIT, main.INTERRUPTED]
+    codes = [exits.DONE, exits.BUG, exits.USAGE, exits.OUTSIDE, exits.REFUSED, exits.UNDECIDED, exits.COULD_NOT_RUN]
+    assert documented == [*codes, LEASE_LOST_EXIT, exits.INTERRUPTED]
     said = " ".join(main.EPILOG.split())
     assert all(re.search(rf"\b{code} ", said) for code in documented)
 
