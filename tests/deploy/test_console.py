@@ -15,6 +15,7 @@ from optimizer.types import Missing
 
 def test_text_cannot_steer_the_terminal() -> None:
     assert visible("a\x1b[31mred\x07\u202eb\ttab\nline") == "a\\u001b[31mred\\u0007\\u202eb\ttab\nline"
+    assert visible("h\xadi\u061cd\u2028d\U000e0041en é 🙂") == "h\\u00adi\\u061cd\\u2028d\\ue0041en é 🙂"
 
 
 def test_neither_can_an_error_that_quotes_a_server(capsys: pytest.CaptureFixture[str]) -> None:
