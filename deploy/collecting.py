@@ -26,6 +26,8 @@ OVERLAP = timedelta(minutes=30)
 SETTLE = timedelta(seconds=60)
 """The newest minute is left for the next cycle: its scores may still be on their way."""
 
+YOUNG = "(scores of the last minute are left for the next cycle)"
+
 SWEEP = timedelta(days=7)
 """Once a day the window reaches back this far, for scores that were backdated or edited."""
 
@@ -157,7 +159,7 @@ async def nothing(house: House, prompt: PromptSettings, version: int, now: datet
         return ended("failed", f"no score of {prompt.name} is called a complaint; add `rules` to it in tracegrad.yaml.")
     window = Window(start=now - timedelta(days=prompt.lookback_days), end=now)
     async for _ in house.traces.recent(window, limit=1, prompt=prompt.name):
-        return ended("skipped", f"nothing to do: no complaints about version {version} of {prompt.name}")
+        return ended("skipped", f"nothing to do: no complaints about version {version} of {prompt.name} {YOUNG}")
     return ended(
         "failed",
         f"no generation in the last {prompt.lookback_days:g} days is linked to {prompt.name}; "

@@ -5,6 +5,7 @@
 
 import asyncio
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 from deploy.collecting import ended, ids_in, losses_about
 from deploy.lifecycle import CycleState
@@ -31,6 +32,9 @@ from optimizer.types import (
     TextLoss,
     Verdict,
 )
+
+PURPOSES = ("task", "judge")
+"""What the gate's model calls are for."""
 
 
 async def gate(house: House, run: Run, state: dict[str, Json]) -> dict[str, Json]:
@@ -64,7 +68,10 @@ async def judged(house: House, run: Run, state: dict[str, Json], candidate: Cand
         losses=await asyncio.to_thread(losses_about, house.store, prompt, recorded),
     )
     evaluator = house.evaluator(prompt, house.journalled(run), row.secret)
-    return await prove(prompt, evaluator, candidate.parent, candidate.body, cases)
+    report = await prove(prompt, evaluator, candidate.parent, candidate.body, cases)
+    # both arms may ask the same thing, which is paid for once: the journal knows
+    paid = await asyncio.to_thread(house.store.journal.spent, run.cycle_id, PURPOSES)
+    return replace(report, usage=paid)
 
 
 async def prove(

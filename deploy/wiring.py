@@ -113,7 +113,8 @@ async def opened(settings: Settings, *, progress: Progress = silent) -> AsyncIte
 def open_store(settings: Settings, clock: Clock) -> Store:
     """The store in the state directory. Raises BadSettings when there can be none."""
     try:
-        settings.state_dir.mkdir(parents=True, exist_ok=True)
+        # it holds what customers wrote
+        settings.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise BadSettings(
             f"the state directory {settings.state_dir} cannot be made ({error.strerror})",
@@ -135,7 +136,7 @@ def source_secret(state_dir: Path) -> bytes:
     """The key under which users and sessions are hashed; made once, readable by its owner only, never sent anywhere."""
     path = state_dir / "source.key"
     if not path.exists():
-        state_dir.mkdir(parents=True, exist_ok=True)
+        state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         draft = path.with_suffix(f".{secrets.token_hex(4)}")
         draft.touch(mode=0o600)
         draft.write_bytes(secrets.token_bytes(32))

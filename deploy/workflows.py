@@ -43,6 +43,8 @@ MAX_TAKEOVERS = 50
 """Takeovers and deploys count as well as crashes, so a handful would dead-letter healthy cycles."""
 
 log = logging.getLogger(__name__)
+actions = logging.getLogger("tracegrad")
+"""Where the daemon says what it did: ids and numbers only."""
 
 
 @DBOS.workflow(name="cycle", max_recovery_attempts=MAX_TAKEOVERS)
@@ -222,6 +224,9 @@ class Worker:
             row = await asyncio.to_thread(cycles.get, run.cycle_id)
             if not is_final(CYCLE_TRANSITIONS, row.state):
                 await asyncio.to_thread(cycles.advance, run, CycleState.FAILED, at=now, reason=str(bug))
+        row = await asyncio.to_thread(cycles.get, run.cycle_id)
+        said = {"action": "cycle", "cycle": row.id, "state": str(row.state), "verdict": str(row.verdict or "")}
+        actions.info("cycle ended", extra={**said, "calls": self._store.journal.spent(row.id).calls})
         return state
 
     def _beat(self, *, reaping: bool) -> None:

@@ -7,6 +7,7 @@ kept, whoever owns the cycle by then. Answers that must not be used are kept too
 way without paying again. A Transient failure is not kept: the call stays in flight, and may be sent again.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -103,9 +104,11 @@ class Journal(Records):
                 keep_links(connection, "journal", [(f"{run.cycle_id}/{request.key}", [text.id])])
 
     @waiting_out
-    def spent(self, cycle_id: str) -> Usage:
-        """See CallJournal."""
+    def spent(self, cycle_id: str, purposes: Collection[str] = ()) -> Usage:
+        """See CallJournal; of the calls with these purposes only, when any are named."""
         found = sa.select(journal).where(journal.c.cycle_id == cycle_id, journal.c.outcome != "")
+        if purposes:
+            found = found.where(journal.c.purpose.in_(purposes))
         with self._read() as connection:
             return sum((_usage(row) for row in connection.execute(found)), Usage())
 

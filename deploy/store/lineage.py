@@ -12,12 +12,12 @@ from typing import Any
 import sqlalchemy as sa
 
 from deploy.store.database import Records, insert_new, waiting_out
-from deploy.store.schema import candidate, cause, cycle, edit, generation, gradient, score
+from deploy.store.schema import candidate, cause, cycle, edit, generation, gradient, release, score
 from deploy.store.texts import SourceText, keep_links, keep_texts, load_texts
 from deploy.store.traces import keep_traces, load_generations, load_scores
 from optimizer.errors import NotFound
 from optimizer.prompts import PromptVersion, body_from_json, body_json
-from optimizer.types import Candidate, Edit, EditOp, Gradient, LossKind, RootCause, TextLoss, Trace
+from optimizer.types import Candidate, Edit, EditOp, Gradient, LossKind, RootCause, TextLoss, Trace, Verdict
 
 
 class Lineage(Records):
@@ -58,9 +58,14 @@ class Lineage(Records):
 
     @waiting_out
     def losses_used(self, prompt: str, version: int) -> frozenset[str]:
-        """Ids of the losses that earlier cycles asked a critic about, for this version of the prompt."""
+        """Ids of the losses that earlier cycles asked a critic about, for this version of the prompt.
+
+        A dry run that passed uses nothing up: what it found is still to be published.
+        """
         made = sa.select(gradient.c.cycle_id).join(cycle, cycle.c.id == gradient.c.cycle_id)
-        found = made.where(cycle.c.prompt == prompt, cycle.c.parent_version == version).distinct()
+        released = sa.exists().where(release.c.cycle_id == cycle.c.id)
+        counted = sa.or_(cycle.c.verdict != Verdict.PASS.value, released)
+        found = made.where(cycle.c.prompt == prompt, cycle.c.parent_version == version, counted).distinct()
         with self._read() as connection:
             ids = connection.execute(found).scalars().all()
             return frozenset(g.loss.id for id_ in ids for g in _gradients(connection, id_).values())

@@ -100,6 +100,9 @@ def test_kill_in_mid_cycle_pays_once_and_publishes_once(tmp_path: Path, stage: s
         assert (state, verdict) == ("done", "pass"), reason
         attempts, distinct = rows(tmp_path, "select sum(attempt), count(*) from journal")[0]
         assert 0 <= attempts - distinct <= in_flight <= 8
-        assert world.calls()["total"] - before == attempts, "the journal knows every call that the server was asked"
+        asked = world.calls()["total"] - before
+        # a call that was reserved when the process was killed may never have left it
+        assert attempts - in_flight <= asked <= attempts, "the journal knows every call that the server was asked"
+        assert asked - distinct <= in_flight
         assert world.versions() == [1, 2]
         assert tracegrad("status", config=config).returncode == 0

@@ -10,7 +10,7 @@ from conftest import SetClock
 from house_samples import BODY, State, World, rows
 
 from connectors.memory import MemoryTraceSource
-from deploy.collecting import chosen_losses, collect
+from deploy.collecting import YOUNG, chosen_losses, collect
 from deploy.store.facade import Store
 from deploy.store.fence import LeaseLost
 from optimizer.errors import NotFound
@@ -89,7 +89,8 @@ async def test_a_complaint_that_was_withdrawn_is_one_no_more(world: World, how: 
     assert texts_of(world, await collected(world, "next")) == {"still bad"}
     world.edit(kept, value=0.5)
     world.pass_time(days=1)
-    assert (await collected(world, "last"))["reason"] == "nothing to do: no complaints about version 1 of support"
+    ended = await collected(world, "last")
+    assert ended["reason"] == f"nothing to do: no complaints about version 1 of support {YOUNG}"
 
 
 class BusySource(MemoryTraceSource):
@@ -166,7 +167,7 @@ async def test_complaints_about_an_older_version_are_not_about_the_present_one(w
     world.complaint(1)
     world.registry.add("support", "Something new.", labels=["production"])
     state = await collected(world)
-    assert state == {"ended": "skipped", "reason": "nothing to do: no complaints about version 2 of support"}
+    assert state == {"ended": "skipped", "reason": f"nothing to do: no complaints about version 2 of support {YOUNG}"}
     assert world.store.traces.scores(["s1"]), "it was stored all the same"
 
 
