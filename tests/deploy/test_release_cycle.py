@@ -63,6 +63,24 @@ async def test_a_dry_run_publishes_nothing(world: World, url: str) -> None:
     assert world.store.releases.of_prompt("support") == ()
 
 
+async def test_what_a_dry_run_found_is_still_there_to_be_published(
+    world: World, url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "tracegrad")
+    for number in range(2):
+        world.complaint(number)
+    async with working(world, url, DRY_PLAN) as worker:
+        await worker.wait(await worker.enqueue("support", "dry"))
+    async with working(world, url) as worker:
+        real = await worker.enqueue("support", "real")
+        assert (await worker.wait(real))["reason"] == "published version 2 of support, labelled `production`"
+    ended = [record.__dict__ for record in caplog.records if record.message == "cycle ended"]
+    assert [(line["cycle"], line["state"], line["verdict"]) for line in ended] == [
+        ("support@dry", "done", "pass"),
+        ("support@real", "done", "pass"),
+    ]
+
+
 async def test_a_missing_dataset_ends_the_cycle_with_what_to_do(world: World, url: str) -> None:
     world.prompt = {"gate": {"datasets": ["gone"]}}
     for number in range(2):
