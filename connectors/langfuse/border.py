@@ -3,6 +3,7 @@
 Nothing above this package may see an exception of aiohttp, httpx, pydantic or the SDK. It must never repeat a key.
 """
 
+import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -86,7 +87,20 @@ def read(shape: TypeAdapter[_T], body: bytes, *, host: str) -> _T:
     try:
         return shape.validate_json(body)
     except ValidationError as error:
-        raise broken(body, host=host) from error
+        try:
+            return shape.validate_json(without_halves(body))
+        except (ValueError, RecursionError):
+            raise broken(body, host=host) from error
+
+
+def without_halves(body: bytes) -> bytes:
+    """The JSON with half characters (lone surrogates) replaced by "?". Raises ValueError when it is no JSON.
+
+    A program may cut a text in the middle of an emoji. One such comment must not hide the page that it is on.
+    """
+    if b"\\ud" not in body.lower():
+        raise ValueError("no half characters")
+    return json.dumps(json.loads(body), ensure_ascii=False).encode("utf-8", "replace")
 
 
 def broken(body: bytes, *, host: str) -> BadAnswer:

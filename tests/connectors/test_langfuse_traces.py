@@ -18,7 +18,7 @@ from langfuse_scripted import (
     page,
     score_row,
 )
-from starlette.responses import JSONResponse, PlainTextResponse
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from connectors.langfuse.rows import source_key
 from connectors.langfuse.traces import LangfuseTraceSource
@@ -306,3 +306,12 @@ async def test_our_rows_say_what_the_sdks_models_say(sandbox):
         assert (ours.prompt_name, ours.prompt_version) == (row.prompt_name, row.prompt_version)
         assert (list(ours.tags), ours.model) == (row.tags, row.model or "")
         assert ours.source_key == source_key(row.user_id, "", secret=b"s")
+
+
+async def test_half_a_character_does_not_hide_its_page():
+    rows = json.dumps({"data": [score_row(0), score_row(1, comment="HALF 😀")], "meta": {"limit": 100}})
+    body = rows.replace("HALF", "\\ud83d")
+    with answering(lambda _: Response(body, media_type="application/json")) as (url, _):
+        async with LangfuseTraceSource(access_to(url)) as source:
+            found = [score async for score in source.scores(WINDOW, [RULE])]
+    assert [score.comment for score in found] == ["", "? 😀"]
