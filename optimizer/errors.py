@@ -10,6 +10,7 @@
     |   |-- BadCredentials    keys missing or refused
     |   |-- NotFound          a prompt, dataset, cycle or file that does not exist
     |   |-- Unsupported       the other side is too old, or cannot do what is asked
+    |   |-- BadInput          a file, value or graph that cannot be worked with
     |   |-- Declined          the other side refuses this one request; others may be fine
     |   `-- BadAnswer         the other side answered something that is not its contract
     |-- BadReply              a language model answered, and the answer cannot be used
@@ -24,7 +25,7 @@ Connectors translate vendor exceptions into this tree at the border (`raise ... 
 catches a vendor's type.
 """
 
-from optimizer.types import Usage
+from optimizer.usage import Usage
 
 
 class TracegradError(Exception):
@@ -84,6 +85,10 @@ class NotFound(Permanent):
 
 class Unsupported(Permanent):
     """The other side is too old or lacks the feature."""
+
+
+class BadInput(Permanent):
+    """What a person handed in cannot be worked with: a broken row, bytes that are no image, a graph with a cycle."""
 
 
 class Declined(Permanent):

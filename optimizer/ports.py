@@ -13,7 +13,7 @@ from typing import Protocol
 from optimizer.identity import digest
 from optimizer.prompts import Body, Head, Message, PromptVersion, Published, Superseded
 from optimizer.rules import ScoreRule
-from optimizer.types import Arm, Case, Evidence, Generation, Score, Usage, Window
+from optimizer.types import Arm, Case, Evidence, Generation, Score, Scored, Unscored, Usage, Window
 
 
 class Clock(Protocol):
@@ -123,7 +123,7 @@ class ModelRequest:
     @property
     def key(self) -> str:
         """SHA-256 over every field, length-prefixed."""
-        said = [part for m in self.messages for part in (m.role, m.content)]
+        said = [part for m in self.messages for part in (m.role, m.content, *(image.sha256 for image in m.images))]
         return digest(
             self.purpose,
             self.model,
@@ -154,6 +154,23 @@ class LanguageModel(Protocol):
 
         Raises CutOff, Refused, EmptyReply for answers that must not be used; Transient after its own retries;
         Permanent for keys, unknown models and malformed requests. Does not parse structured replies.
+        """
+        ...
+
+
+class Judge(Protocol):
+    """Says what one answer is worth. Safe to call from many tasks at once."""
+
+    @property
+    def name(self) -> str:
+        """Names the judge in reports."""
+        ...
+
+    async def judge(self, case: Case, output: str) -> Scored | Unscored:
+        """A score in [0, 1] with feedback in words, as helpful as it can be; `Scored.reason` is the text loss.
+
+        Unscored when no judgement could be made of this one answer; the next may be judged. Raises Permanent only
+        when no answer can be judged.
         """
         ...
 

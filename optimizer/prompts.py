@@ -10,14 +10,26 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from optimizer.identity import canonical, digest
+from optimizer.images import Image
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """One chat message. `role` is the model's word: system, user, assistant, developer, tool."""
+    """One chat message. `role` is the model's word: system, user, assistant, developer, tool.
+
+    Attributes:
+        parts: texts and images in the order in which the model sees them, for a message with images; `content` then
+            holds the texts alone. Registered prompts have none.
+    """
 
     role: str
     content: str
+    parts: tuple[str | Image, ...] = ()
+
+    @property
+    def images(self) -> tuple[Image, ...]:
+        """The images of the message, in order."""
+        return tuple(part for part in self.parts if isinstance(part, Image))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,19 +7,16 @@ Missing data is a member of `Missing`, never 0, None or NaN; units stand in the 
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 
 from optimizer.identity import digest
 from optimizer.prompts import Body, Message, PromptVersion, body_json
+from optimizer.usage import Missing as Missing
+from optimizer.usage import Usage as Usage
 
-
-class Missing(StrEnum):
-    """Why there is no number or text where one could have been."""
-
-    NOT_RECORDED = "not recorded"
-    NOT_PRICED = "not priced"
-    NO_REFERENCE = "no reference"
+UNDATED = datetime.min.replace(tzinfo=UTC)
+"""When something happened whose time nobody recorded: a run outside production."""
 
 
 # ---- what production said ------------------------------------------------------------------------------------------
@@ -67,7 +64,7 @@ class Score:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Generation:
-    """One recorded model call of the application, as the trace store holds it. All texts are hostile.
+    """One recorded model call, as the trace store holds it, or of a run outside production. All texts are hostile.
 
     Attributes:
         prompt_name: the linked prompt, empty when the application linked none.
@@ -115,6 +112,7 @@ class LossKind(StrEnum):
     CORRECTION = "correction"
     COMMENT = "comment"
     SCORE = "score"
+    FEEDBACK = "feedback"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +120,8 @@ class TextLoss:
     """Why one trace was bad, in words.
 
     Attributes:
-        text: the complaint; for a correction, what a person wrote instead; for a bare score, the score in words.
+        text: the complaint; for a correction, what a person wrote instead; for a bare score, the score in words; for
+            feedback, what an evaluator said about a run outside production.
         weight: share of the blame, in (0, 1].
     """
 
@@ -143,15 +142,18 @@ class Gradient:
     Attributes:
         warrants_change: False is an allowed answer: the complaint is not the prompt's doing.
         text: the criticism, or the reason why nothing should change.
+        path: the nodes of the text graph between the loss and what should change, the loss's side first; empty when
+            the loss is about the output of the prompt itself.
     """
 
     loss: TextLoss
     warrants_change: bool
     text: str
+    path: tuple[str, ...] = ()
 
     @property
     def id(self) -> str:
-        return digest("gradient", self.loss.id, str(self.warrants_change), self.text)
+        return digest("gradient", self.loss.id, str(self.warrants_change), self.text, *self.path)
 
     @property
     def source_key(self) -> str:
@@ -260,27 +262,6 @@ class Case:
     tags: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Usage:
-    """What model calls cost."""
-
-    calls: int = 0
-    input_tokens: int = 0
-    output_tokens: int = 0
-    cost_usd: float | Missing = 0.0
-
-    def __add__(self, other: "Usage") -> "Usage":
-        costs = (self.cost_usd, other.cost_usd)
-        return Usage(
-            calls=self.calls + other.calls,
-            input_tokens=self.input_tokens + other.input_tokens,
-            output_tokens=self.output_tokens + other.output_tokens,
-            cost_usd=next((c for c in costs if isinstance(c, Missing)), Missing.NOT_PRICED)
-            if any(isinstance(c, Missing) for c in costs)
-            else sum(c for c in costs if not isinstance(c, Missing)),
-        )
-
-
 class Arm(StrEnum):
     """Which text answered."""
 
@@ -301,6 +282,15 @@ class Unscored:
     """The judgement could not be made: infrastructure failed, the arm is not to blame."""
 
     reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """One prompt's answer to one case while searching, and what it was worth."""
+
+    case_id: str
+    output: str
+    result: Scored | Unscored
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
