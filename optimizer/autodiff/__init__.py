@@ -1,0 +1,1 @@
+"""Automatic differentiation through text: a graph of variables, computed and criticised by language models."""

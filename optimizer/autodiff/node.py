@@ -1,0 +1,123 @@
+"""A node of a text graph: its value, what it was computed from and how, and how it should change.
+
+Values and wiring only. Nothing here runs anything: `dataflow` does.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Protocol, TypeAlias
+
+from optimizer.autodiff.context import Engine, engine_in_use
+from optimizer.errors import BadInput, TracegradError
+from optimizer.images import Image
+from optimizer.types import Gradient
+
+Value: TypeAlias = str | Image
+
+
+class Function(Protocol):
+    """One operation, forward and backward together.
+
+    Attributes:
+        purpose: what it is for, in words; critics are told.
+        tolerant: it can be computed when some of its inputs could not.
+        asks: its backward calls a model, and so may fail.
+    """
+
+    purpose: str
+    tolerant: bool
+    asks: bool
+
+    async def forward(self, node: "Node") -> Value:
+        """The value of the node, from the values of its parents."""
+        ...
+
+    async def backward(self, node: "Node", about: "Node") -> Sequence[Gradient]:
+        """How `about`, one of the node's parents, should change, given all gradients of the node."""
+        ...
+
+
+class Node:
+    """A text or an image, what it is for, and how it should change.
+
+    Attributes:
+        role: what it is for, in words: the one thing that a critic must be told.
+        requires_grad: whether gradients flow to it; of a computed node, whether they flow through it.
+        parents: what it was computed from, in the order of the function's arguments; empty for a leaf.
+        function: what computes it; None for a leaf.
+        source: who is behind it: a user, a session, a row. Sources are counted, never shown.
+        engine: what it is computed with: the one that was in use when it was made.
+        gradients: what `backward` found, in a declared order; they add up until `zero_grad`.
+        failure: why it could not be computed.
+        computing: the work that computes it.
+    """
+
+    __slots__ = (
+        "_value",
+        "computing",
+        "engine",
+        "failure",
+        "function",
+        "gradients",
+        "parents",
+        "requires_grad",
+        "role",
+        "source",
+    )
+
+    def __init__(self, value: object, *, role: str, requires_grad: bool, source: str = "") -> None:
+        if not role.strip():
+            raise BadInput("a variable has no role", "say in a few words what it is for")
+        self._value: Value | None = None if value is None else checked(value)
+        self.role = role
+        self.requires_grad = requires_grad
+        self.source = source
+        self.parents: tuple[Node, ...] = ()
+        self.function: Function | None = None
+        self.engine: Engine | None = engine_in_use()
+        self.gradients: list[Gradient] = []
+        self.failure: TracegradError | None = None
+        self.computing: asyncio.Task[None] | None = None
+
+    @property
+    def pending(self) -> bool:
+        """True while it has neither a value nor a failure."""
+        return self._value is None and self.failure is None
+
+    @property
+    def value(self) -> Value:
+        """The text or image.
+
+        Raises:
+            BadInput: it has no value yet. TracegradError: why it could not be computed.
+        """
+        if self.failure is not None:
+            raise self.failure
+        if self._value is None:
+            raise BadInput(f"'{self.role}' has no value yet", "await the variable first")
+        return self._value
+
+    @property
+    def text(self) -> str:
+        """The value of a node that must be text. Raises BadInput when it is an image."""
+        value = self.value
+        if isinstance(value, Image):
+            raise BadInput(f"'{self.role}' is an image where text is needed", "give the image to a multimodal call")
+        return value
+
+    def settle(self, value: Value) -> None:
+        """Give it its value."""
+        self._value = value
+
+
+def checked(value: object) -> Value:
+    """A text, number or image as a node holds it. Raises BadInput for anything else."""
+    if isinstance(value, bytes):
+        return Image(value)
+    if isinstance(value, str | Image):
+        return value
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return str(value)
+    raise BadInput(
+        f"a variable cannot hold a {type(value).__name__}", "give it text, a number or the bytes of an image"
+    )

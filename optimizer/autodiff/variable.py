@@ -1,0 +1,124 @@
+"""Variables: the nodes of a text graph as their users see them.
+
+    with use(model, task_model="...", secret=b"..."):
+        system = Variable("Answer briefly.", role="system prompt of a support assistant", requires_grad=True)
+        answer, loss_of, optimizer = ModelCall(system), JudgedLoss("Is it correct?"), TGD([system])
+
+        optimizer.zero_grad()
+        loss = total([loss_of(answer(question)) for question in questions])
+        loss.backward()
+        optimizer.step()
+
+Calling a function computes nothing: it adds a node. `backward()` (or `await node`, or reading `.value` where no event
+loop runs) computes what has no value yet, everything at once that can be at once. Inside a running event loop, put
+`await` before `backward()` and `step()`.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Generator, Sequence
+from typing import Any
+
+from optimizer.autodiff.context import gradients_wanted, settled
+from optimizer.autodiff.dataflow import Pass, backward, forward
+from optimizer.autodiff.node import Function, Node, Value, checked
+from optimizer.images import Image
+from optimizer.types import Gradient
+
+
+class Variable(Node):
+    """A text or an image, what it is for, and how it should change; see `Node` for its attributes."""
+
+    __slots__ = ()
+
+    def __init__(
+        self, value: str | int | float | bytes | Image, *, role: str, requires_grad: bool = False, source: str = ""
+    ) -> None:
+        """A leaf of the graph.
+
+        Raises:
+            BadInput: the value is neither text, number nor image, or the role is empty.
+        """
+        super().__init__(checked(value), role=role, requires_grad=requires_grad, source=source)
+
+    @classmethod
+    def computed(cls, function: Function, parents: Sequence[Node], *, role: str) -> "Variable":
+        """A node that a function will compute from its parents."""
+        node = cls.__new__(cls)
+        wanted = gradients_wanted() and any(parent.requires_grad for parent in parents)
+        Node.__init__(node, None, role=role, requires_grad=wanted)
+        node.function = function
+        node.parents = tuple(parents)
+        return node
+
+    @property
+    def value(self) -> Value:
+        """The text or image; where no event loop runs, it is computed first.
+
+        Raises:
+            BadInput: it has no value yet, and an event loop runs. TracegradError: why it could not be computed.
+        """
+        if self.pending and not _loop_runs():
+            settled(forward(self), self.engine)
+        return super().value
+
+    @value.setter
+    def value(self, value: str | int | float | bytes | Image) -> None:
+        self.settle(checked(value))
+
+    def __await__(self) -> Generator[Any, None, "Variable"]:
+        yield from forward(self).__await__()
+        return self
+
+    def __add__(self, other: "Variable | str") -> "Variable":
+        return concatenated(self, other)
+
+    def __radd__(self, other: str) -> "Variable":
+        return concatenated(other, self)
+
+    def backward(self) -> Awaitable[Pass]:
+        """Compute what is missing, then send gradients from this loss to every variable that requires them.
+
+        Await it inside an event loop; elsewhere it is over when it returns.
+
+        Raises:
+            BadInput: nothing requires a gradient, or the graph has a cycle.
+            TracegradError: the model's own Permanent and OverBudget; the first failure, when too much failed.
+        """
+        return settled(backward(self), self.engine)
+
+    def zero_grad(self) -> None:
+        """Forget the gradients."""
+        self.gradients = []
+
+    def __repr__(self) -> str:
+        return f"Variable(role={self.role!r}, requires_grad={self.requires_grad})"
+
+
+class Concatenation:
+    """`a + b`: what is wrong with the whole concerns both parts."""
+
+    purpose = "put texts one after the other"
+    tolerant = False
+    asks = False
+
+    async def forward(self, node: Node) -> Value:
+        """The texts of the parents, joined."""
+        return "".join(parent.text for parent in node.parents)
+
+    async def backward(self, node: Node, about: Node) -> Sequence[Gradient]:  # noqa: ARG002  # the same for all
+        """The gradients of the whole, each once."""
+        return tuple(node.gradients)
+
+
+def concatenated(one: Variable | str, other: Variable | str) -> Variable:
+    """`one + other`; a plain text is a part that never changes."""
+    parts = [part if isinstance(part, Variable) else Variable(part, role="a fixed text") for part in (one, other)]
+    return Variable.computed(Concatenation(), parts, role=f"{parts[0].role}, then {parts[1].role}")
+
+
+def _loop_runs() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
