@@ -21,8 +21,12 @@ from typing import Any
 from optimizer.autodiff.context import gradients_wanted, settled
 from optimizer.autodiff.dataflow import Pass, backward, forward
 from optimizer.autodiff.node import Function, Node, Value, checked
+from optimizer.fence import excerpt
 from optimizer.images import Image
 from optimizer.types import Gradient
+
+_ROLE_CHARS = 200
+"""A sum of sums of sums has a long story; the two ends of it are told."""
 
 
 class Variable(Node):
@@ -113,7 +117,8 @@ class Concatenation:
 def concatenated(one: Variable | str, other: Variable | str) -> Variable:
     """`one + other`; a plain text is a part that never changes."""
     parts = [part if isinstance(part, Variable) else Variable(part, role="a fixed text") for part in (one, other)]
-    return Variable.computed(Concatenation(), parts, role=f"{parts[0].role}, then {parts[1].role}")
+    role = excerpt(f"{parts[0].role}, then {parts[1].role}", _ROLE_CHARS)
+    return Variable.computed(Concatenation(), parts, role=role)
 
 
 def _loop_runs() -> bool:
