@@ -16,7 +16,8 @@ from typing import Any, TypeVar
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from connectors.promptfoo.grading import Grade, Grader
+from connectors.model_judge import Grade
+from connectors.promptfoo.grading import Grader
 from connectors.promptfoo.settings import EvaluatorSettings
 from optimizer.errors import BadReply, Declined, OverBudget, Permanent, Transient
 from optimizer.ports import LanguageModel, ModelRequest

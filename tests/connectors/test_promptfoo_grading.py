@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 from promptfoo_cases import ScriptedModel, a_case
 
-from connectors.promptfoo.grading import Grader, input_text
+from connectors.model_judge import input_text
+from connectors.promptfoo.grading import Grader
 from connectors.promptfoo.settings import EvaluatorSettings, Match
 from optimizer.errors import BadCredentials, BadSettings, CutOff, Declined, Unreachable
 from optimizer.identity import Json
