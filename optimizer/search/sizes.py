@@ -1,0 +1,47 @@
+"""How many rows each part of a search gets, and whether the budget reaches for anything at all."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from optimizer.errors import BadInput
+from optimizer.search.plan import SearchPlan
+from optimizer.types import Case
+
+_LEAST_TRAIN = 16
+"""Training rows that a study has at least, if there are so many: fewer make no causes with a quorum."""
+_ROUNDS = 3
+"""Rounds that the budget is laid out for; good rounds cost less than planned, and more follow."""
+_REGRESSION_SHARE = 0.15
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sizes:
+    """Rows of one study, and those among them that the parent already answers well."""
+
+    train: int
+    regression: int
+
+
+def checked(train: Sequence[Case], validation: Sequence[Case], plan: SearchPlan) -> Sizes:
+    """The sizes for these rows and this budget. Raises BadInput when nothing could be found with them."""
+    for name, rows in (("training", train), ("validation", validation)):
+        if not rows:
+            raise BadInput(f"there are no {name} rows", f"give some {name} rows")
+        if len({case.id for case in rows}) < len(rows):
+            raise BadInput(f"two {name} rows have the same id", "give every row an id of its own")
+    common = {case.source_key or case.id for case in train} & {case.source_key or case.id for case in validation}
+    if common:
+        raise BadInput(
+            f"{len(common)} sources are in both training and validation rows", "keep all rows of a source on one side"
+        )
+    least = min(len(train), _LEAST_TRAIN)
+    needed = 2 * len(validation) + least
+    if plan.max_task_calls < needed:
+        raise BadInput(
+            f"a budget of {plan.max_task_calls} task calls cannot even compare one rewrite with the seed on"
+            f" {len(validation)} validation rows",
+            f"allow at least {needed} task calls, or give fewer validation rows",
+        )
+    share = plan.max_task_calls // (_ROUNDS + 1) - len(validation)
+    size = max(least, min(len(train), share))
+    return Sizes(train=size, regression=max(4, round(size * _REGRESSION_SHARE)))

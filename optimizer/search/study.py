@@ -1,0 +1,107 @@
+"""Studies a prompt on training rows: runs it, and asks the critic about every bad answer the moment it is judged.
+
+A row waits for no other one, unless there are more rows than the critic may be asked about: then the rows beyond them
+wait until it is known how many of the others are bad. So what is asked never depends on what arrives first.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+from optimizer.backward import Critic, DroppedLoss, backward
+from optimizer.errors import Declined
+from optimizer.fence import Fence
+from optimizer.identity import Json, canonical, digest
+from optimizer.ports import LanguageModel
+from optimizer.prompts import Body, PromptVersion, body_json
+from optimizer.search.budget import Purse
+from optimizer.search.entrant import Entrant
+from optimizer.search.plan import SearchPlan
+from optimizer.search.tasks import together
+from optimizer.search.trials import Trials
+from optimizer.template import fill
+from optimizer.types import UNDATED, Case, Generation, Gradient, LossKind, Scored, TextLoss, Trace, Trial
+
+_LEAST_WEIGHT = 0.05
+
+
+class Studies:
+    """The bad answers of every studied prompt, and what the critic said about them."""
+
+    def __init__(
+        self, prompt: PromptVersion, trials: Trials, model: LanguageModel, *, plan: SearchPlan, fence: Fence
+    ) -> None:
+        self.trials = trials
+        self._prompt = prompt
+        self._model = model
+        self._plan = plan
+        self._fence = fence
+        self._critic = Critic(model=plan.critic_model, attempts=plan.attempts, max_tokens=plan.critic_max_tokens)
+        self._said: dict[str, dict[str, Gradient | DroppedLoss]] = defaultdict(dict)
+
+    async def study(self, entrant: Entrant, rows: Sequence[Case], purse: Purse) -> None:
+        """Run the prompt on these rows, and have what is bad criticised."""
+        said, asked = self._said[entrant.id], set[str]()
+
+        async def criticised(case: Case, trial: Trial) -> None:
+            if self._bad(trial) and case.id not in said:
+                asked.add(case.id)
+                said[case.id] = await self._gradient(entrant.body, self._loss(entrant.body, case, trial))
+
+        early = {case.id for case in rows[: self._plan.max_losses]}
+
+        async def at_once(case: Case, trial: Trial) -> None:
+            if case.id in early:
+                await criticised(case, trial)
+
+        done = await self.trials.run(entrant.body, rows, purse, at_once)
+        late = [c for c in rows if c.id not in early and c.id in done and c.id not in said and self._bad(done[c.id])]
+        await together(criticised(case, done[case.id]) for case in late[: self._plan.max_losses - len(asked)])
+
+    def gradients(self, entrant: Entrant) -> tuple[Gradient, ...]:
+        """What the critic said about the prompt, in the order of the cases."""
+        said = self._said[entrant.id]
+        return tuple(g for case_id in sorted(said) if isinstance(g := said[case_id], Gradient))
+
+    def failing(self, entrant: Entrant) -> tuple[str, ...]:
+        """The ids of the rows that the prompt answers badly."""
+        return tuple(case_id for case_id, trial in self.trials.known(entrant.body).items() if self._bad(trial))
+
+    def _bad(self, trial: Trial) -> bool:
+        return isinstance(trial.result, Scored) and trial.result.value < self._plan.passing
+
+    async def _gradient(self, body: Body, loss: TextLoss) -> Gradient | DroppedLoss:
+        version = PromptVersion(name=self._prompt.name, version=self._prompt.version, body=body)
+        try:
+            return (await backward(version, [loss], self._model, critic=self._critic, fence=self._fence))[0]
+        except Declined as error:
+            return DroppedLoss(loss=loss, reason=f"Declined: {error}")
+
+    def _loss(self, body: Body, case: Case, trial: Trial) -> TextLoss:
+        """The judgement as a text loss; of a judge without words, the expected answer as a correction."""
+        assert isinstance(trial.result, Scored)
+        value, said = trial.result.value, trial.result.reason.strip()
+        generation = Generation(
+            id=case.id,
+            trace_id=digest("run", body_json(body), case.id),
+            prompt_name=self._prompt.name,
+            prompt_version=self._prompt.version,
+            environment="",
+            at=UNDATED,
+            input=_asked(body, case),
+            output=trial.output,
+            model=self._plan.task_model,
+            source_key=case.source_key or case.id,
+        )
+        kind, text = LossKind.FEEDBACK, said or f"The answer scored {value:.2f} of 1."
+        return TextLoss(
+            trace=Trace(generation=generation, scores=()), kind=kind, text=text, weight=max(_LEAST_WEIGHT, 1 - value)
+        )
+
+
+def _asked(body: Body, case: Case) -> str:
+    """What the application put in: the conversation as JSON, and the variables where there are any."""
+    own = () if case.input.history else tuple(m for m in fill(body, case.input) if m.role == "user")
+    messages: Json = [{"role": m.role, "content": m.content} for m in (*own, *case.input.history)]
+    if not case.input.variables:
+        return canonical(messages)
+    return canonical({"messages": messages, "variables": {**dict(case.input.variables)}})
