@@ -6,6 +6,7 @@ only be served on the loopback interface.
 
 import asyncio
 import hmac
+import time
 from collections import Counter
 from dataclasses import dataclass, field
 from json import JSONDecodeError
@@ -17,8 +18,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from sandbox.model.chance import draw
-from sandbox.model.reading import Lab
+from sandbox.model.reading import Lab, Shuffle
 from sandbox.model.roles import ROLES, perform
+from sandbox.model.shapes import task_in
 from sandbox.model.wire import MODELS, Call, Refusal, completion, garbled, read_call
 from sandbox.model.world import World
 
@@ -28,7 +30,12 @@ _BAD_KEY = Refusal(status=401, message="Incorrect API key provided.", code="inva
 
 @dataclass(slots=True, kw_only=True)
 class Counts:
-    """What the server has seen since it started."""
+    """What the server has seen since it started.
+
+    Attributes:
+        first_at, last_at: when the first and the last request came, in seconds of the machine's monotonic clock.
+        prompts: for every prompt of a task call, when it came first and the number of that task call.
+    """
 
     calls: Counter[str] = field(default_factory=Counter)
     attempts: Counter[str] = field(default_factory=Counter)
@@ -38,6 +45,9 @@ class Counts:
     garbled: int = 0
     in_flight: int = 0
     in_flight_max: int = 0
+    first_at: float = 0.0
+    last_at: float = 0.0
+    prompts: dict[str, tuple[float, int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +69,7 @@ class SimulatedModel:
         except Refusal as refusal:
             return refusal.response()
         counts = self.counts
+        self._note(call)
         counts.in_flight += 1
         counts.in_flight_max = max(counts.in_flight_max, counts.in_flight)
         try:
@@ -67,6 +78,12 @@ class SimulatedModel:
             return self._answer(call)
         finally:
             counts.in_flight -= 1
+
+    def _note(self, call: Call) -> None:
+        counts, now = self.counts, time.monotonic()
+        counts.first_at, counts.last_at = counts.first_at or now, now
+        if call.kind == "task":
+            counts.prompts.setdefault(task_in(call)[0], (now, counts.calls["task"] + 1))
 
     def _answer(self, call: Call) -> Response:
         counts = self.counts
@@ -77,7 +94,7 @@ class SimulatedModel:
         if chance < self.faults:
             counts.faults += 1
             return (_OVERLOADED if chance < self.faults / 2 else _BROKEN).response()
-        text = perform(self.lab, call)
+        text = perform(self.lab, call, attempt=attempt)
         if call.kind in ROLES and draw("garble", self.lab.seed, call.digest, attempt) < self.garble:
             counts.garbled += 1
             text = garbled(text, draw("garble kind", self.lab.seed, call.digest, attempt))
@@ -112,6 +129,12 @@ class SimulatedModel:
             }
         )
 
+    async def prompts(self, _request: Request) -> Response:
+        """GET /sandbox/prompts: which prompts were tried and when, without a key."""
+        counts = self.counts
+        tried = [{"text": text, "at": at, "task_call": number} for text, (at, number) in counts.prompts.items()]
+        return JSONResponse({"first_at": counts.first_at, "last_at": counts.last_at, "prompts": tried})
+
 
 _OVERLOADED = Refusal(
     status=429, message="Rate limit reached (simulated).", code="rate_limit_exceeded", retry_after="0"
@@ -128,6 +151,7 @@ def create_app(
     fenced_obedience: float = 0.3,
     garble: float = 0.0,
     faults: float = 0.0,
+    shuffle: Shuffle = Shuffle.NONE,
 ) -> Starlette:
     """The simulated model as an ASGI application.
 
@@ -139,14 +163,16 @@ def create_app(
         fenced_obedience: how often critic and rewriter obey an order found inside a data block, [0, 1].
         garble: share of structured replies that are malformed, [0, 1]; another attempt draws anew.
         faults: share of requests answered with 429 or 500, [0, 1]; another attempt draws anew.
+        shuffle: whether the critic answers about other traces than it is shown, as a control.
     """
-    lab = Lab(world=world or World.support(), seed=seed, fenced_obedience=fenced_obedience)
+    lab = Lab(world=world or World.support(), seed=seed, fenced_obedience=fenced_obedience, shuffle=shuffle)
     model = SimulatedModel(lab=lab, latency_s=latency_s, structured=structured, garble=garble, faults=faults)
     return Starlette(
         routes=[
             Route("/v1/chat/completions", model.chat, methods=["POST"]),
             Route("/v1/models", model.models),
             Route("/sandbox/calls", model.seen),
+            Route("/sandbox/prompts", model.prompts),
         ]
     )
 

@@ -6,12 +6,12 @@ the data. It knows the world's rules, and must not use more of them than questio
 
 from sandbox.model.chance import draw, pick
 from sandbox.model.ideas import Idea, mentions, sentences, states
-from sandbox.model.reading import Brief, Lab, last_question, orders_in, strings_in
+from sandbox.model.reading import Brief, Lab, Shuffle, last_question, orders_in, strings_in
 from sandbox.model.vocabulary import BEYOND_SIGNS
 from sandbox.model.world import missed
 
-VAGUE, WRONG = 0.06, 0.06
-"""Share of criticisms that name no idea, and a wrong one."""
+CORRECT = "correct"
+"""A grader's feedback begins with this word when nothing is wanting."""
 STUBBORN = 0.10
 """Share of complaints beyond any prompt for which it wants a change all the same."""
 
@@ -22,10 +22,10 @@ _WORDINGS = (
     "Add guidance about {}.",
     "The answer disappoints because the prompt is silent on {}.",
 )
-_VAGUE = ("The prompt should make the answers more useful.", "The answer could be more precise and attentive.")
-_CONTENT = "The answer does what the prompt can be expected to achieve."
+VAGUE_WORDS = ("The prompt should make the answers more useful.", "The answer could be more precise and attentive.")
+CONTENT = "The answer does what the prompt can be expected to achieve."
 _BEYOND = "The complaint is about something that a prompt cannot change."
-_ALREADY = "The prompt already asks for {}; the answer did not follow it this time."
+ALREADY = "The prompt already asks for {}; the answer did not follow it this time."
 
 
 def gradient(lab: Lab, brief: Brief) -> dict[str, object]:
@@ -37,17 +37,42 @@ def gradient(lab: Lab, brief: Brief) -> dict[str, object]:
     chance = draw("critic", lab.seed, brief.key)
     if mentions(complaint, BEYOND_SIGNS):
         return _change(_vague(lab, brief)) if chance < STUBBORN else _no_change(_BEYOND)
-    idea = _missing(lab, brief, complaint)
-    if idea is None:
-        return _no_change(_CONTENT)
+    lacking = pointed_at(lab, brief, complaint)
+    if not lacking:
+        return _no_change(CONTENT)
+    idea = another_trace(lab, brief) or pick(lacking, "critic", lab.seed, brief.key, "idea")
     if any(states(idea, sentence) for sentence in sentences(brief.prompt)):
-        return _no_change(_ALREADY.format(pick(idea.names, "critic", lab.seed, brief.key, "name")))
-    if chance < VAGUE:
+        return _no_change(ALREADY.format(pick(idea.names, "critic", lab.seed, brief.key, "name")))
+    if chance < lab.world.traits.vague:
         return _change(_vague(lab, brief))
-    if chance < VAGUE + WRONG:
-        idea = pick([other for other in lab.world.ideas if other is not idea], "critic", lab.seed, brief.key, "wrong")
+    if chance < lab.world.traits.vague + lab.world.traits.wrong:
+        idea = mistaken_for(lab, brief, idea)
+    return _change(worded(lab, brief, idea))
+
+
+def mistaken_for(lab: Lab, brief: Brief, idea: Idea) -> Idea:
+    """The wrong idea that a mistaken critic names in place of this one."""
+    return pick([other for other in lab.world.known if other is not idea], "critic", lab.seed, brief.key, "wrong")
+
+
+def worded(lab: Lab, brief: Brief, idea: Idea) -> str:
+    """A criticism that names the idea."""
     name = pick(idea.names, "critic", lab.seed, brief.key, "name")
-    return _change(pick(_WORDINGS, "critic", lab.seed, brief.key, "wording").format(name))
+    return pick(_WORDINGS, "critic", lab.seed, brief.key, "wording").format(name)
+
+
+def another_trace(lab: Lab, brief: Brief) -> Idea | None:
+    """What the critic names when its replies are shuffled: the idea behind some other trace. Controls only."""
+    if lab.shuffle is Shuffle.NONE:
+        return None
+    if lab.shuffle is Shuffle.TASKS:
+        return pick(lab.world.idle, "shuffled", lab.seed, brief.key)
+    at, upto = draw("shuffled", lab.seed, brief.key), 0.0
+    for idea, share in zip(lab.world.ideas, lab.world.shares, strict=True):
+        upto += share
+        if at < upto:
+            return idea
+    return lab.world.ideas[-1]
 
 
 def obeyed(lab: Lab, brief: Brief, role: str) -> list[str]:
@@ -56,19 +81,20 @@ def obeyed(lab: Lab, brief: Brief, role: str) -> list[str]:
     return [o for o in orders if draw("obey", role, lab.seed, brief.key, o) < lab.fenced_obedience]
 
 
-def _missing(lab: Lab, brief: Brief, complaint: str) -> Idea | None:
-    """The idea that the complaint points to, or any that the answer lacks."""
+def pointed_at(lab: Lab, brief: Brief, complaint: str) -> list[Idea]:
+    """The ideas that the complaint points to among those that the answer lacks, or all of these."""
     lacking = missed(lab.world, last_question(brief.text("input")), brief.text("output"))
-    if brief.text("kind") == "correction":
-        pointed = [idea for idea in lacking if idea.phrase.lower() in complaint.lower()]
-    else:
-        pointed = [idea for idea in lacking if mentions(complaint, idea.signs)]
-    options = pointed or list(lacking)
-    return pick(options, "critic", lab.seed, brief.key, "idea") if options else None
+    kind, said = brief.text("kind"), complaint.lower()
+    if kind == "feedback" and said.startswith(CORRECT):
+        return []
+    quoted = [idea for idea in lacking if idea.phrase.lower() in said] if kind in ("correction", "feedback") else []
+    named = [idea for idea in lacking if mentions(complaint, idea.signs)] if kind != "correction" else []
+    pointed = [idea for idea in lacking if idea in quoted or idea in named]
+    return pointed or list(lacking)
 
 
 def _vague(lab: Lab, brief: Brief) -> str:
-    return pick(_VAGUE, "critic", lab.seed, brief.key, "vague")
+    return pick(VAGUE_WORDS, "critic", lab.seed, brief.key, "vague")
 
 
 def _change(text: str) -> dict[str, object]:

@@ -8,15 +8,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from sandbox.model.ideas import contradicts, sentences, states
-from sandbox.model.world import World
+from sandbox.model.world import Traits, World
 
-STATED, UNSTATED = 0.92, 0.10
 TORN, DENIED = 0.40, 0.02
-"""How often an idea is followed that the prompt states, leaves out, states and contradicts, or only contradicts."""
+"""How often an idea is followed that the prompt states and contradicts, or only contradicts."""
+NAGGED = 0.70
+"""What is left of an idea's rate when more lines state it than the world has patience for."""
 HARMED = 0.08
 """What a harmful line leaves of every rate."""
-LONG, ENDLESS = 3_000, 6_000
-"""Prompts over these many characters lose a tenth, and four tenths, of every rate."""
 
 _HARM = re.compile(
     r"\b(one|single) word\b"
@@ -35,30 +34,40 @@ class Features:
     """A prompt in the eyes of the simulated task model.
 
     Attributes:
+        nagged: stated in more lines than the world has patience for.
         clarity: what length and harm leave of every rate, (0, 1].
         orders: what customers have to be told in every answer, word for word.
     """
 
     stated: frozenset[str]
     contradicted: frozenset[str]
+    nagged: frozenset[str]
     clarity: float
     orders: tuple[str, ...]
+    traits: Traits
 
     def rate(self, key: str) -> float:
         """How often an answer follows this idea."""
         if key in self.contradicted:
             return self.clarity * (TORN if key in self.stated else DENIED)
-        return self.clarity * (STATED if key in self.stated else UNSTATED)
+        if key in self.nagged:
+            return self.clarity * self.traits.stated * NAGGED
+        return self.clarity * (self.traits.stated if key in self.stated else self.traits.unstated)
 
 
 @lru_cache(maxsize=1024)
 def features(world: World, prompt: str) -> Features:
     """Read a rendered system prompt."""
     parts = sentences(prompt)
-    length = 0.6 if len(prompt) > ENDLESS else 0.9 if len(prompt) > LONG else 1.0
+    long = world.traits.long
+    length = 0.6 if len(prompt) > 2 * long else 0.9 if len(prompt) > long else 1.0
+    times = {idea.key: sum(states(idea, part) for part in parts) for idea in world.ideas}
+    patience = world.traits.patience or len(parts)
     return Features(
-        stated=frozenset(idea.key for idea in world.ideas if any(states(idea, part) for part in parts)),
+        stated=frozenset(key for key, count in times.items() if count),
         contradicted=frozenset(idea.key for idea in world.ideas if any(contradicts(idea, part) for part in parts)),
+        nagged=frozenset(key for key, count in times.items() if count > patience),
         clarity=length * (HARMED if _HARM.search(prompt) else 1.0),
         orders=tuple(found.group(1).strip().rstrip(".") for part in parts if (found := _ORDER.search(part))),
+        traits=world.traits,
     )

@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 from sandbox.model.world import World
@@ -26,6 +27,16 @@ _PLAIN_KEY = re.compile(
 )
 
 
+class Shuffle(StrEnum):
+    """A control: whether the critic answers about another trace than the one it is shown."""
+
+    NONE = "none"
+    TRACES = "traces"
+    """About another trace of the same task."""
+    TASKS = "tasks"
+    """About a trace of another task."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lab:
     """What every simulated role shares."""
@@ -33,6 +44,7 @@ class Lab:
     world: World
     seed: int
     fenced_obedience: float
+    shuffle: Shuffle = Shuffle.NONE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

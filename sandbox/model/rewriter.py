@@ -4,7 +4,7 @@ It is a good rewriter with faults: a line that the prompt already has, an edit f
 that the task model does not recognise, an order from the data carried out. It never rewrites the whole prompt.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sandbox.model.chance import draw, pick
@@ -15,7 +15,7 @@ from sandbox.model.reading import Brief, Lab, Line, orders_in, strings_in
 LOST, UNRECOGNISED, REDUNDANT = 0.04, 0.06, 0.04
 """Share of edits for an unknown line, with a wording that nobody recognises, and that repeat a line."""
 
-_GENERIC = ("Be helpful and attentive.", "Read every question with care.", "Give useful answers.")
+GENERIC = ("Be helpful and attentive.", "Read every question with care.", "Give useful answers.")
 
 
 def edits(lab: Lab, brief: Brief) -> dict[str, object]:
@@ -40,45 +40,55 @@ def _edit(lab: Lab, brief: Brief, cause: Mapping[str, Any], taken: set[str]) -> 
     A reply that was sent back is made with more care: other words, and no slips in the form.
     """
     key = ("rewriter", lab.seed, brief.key, str(cause.get("label")))
-    idea = _meant(lab, cause)
+    idea = meant(lab, cause)
     if idea is None:
-        return _add(brief, pick(_GENERIC, *key, "generic"), cause, "The cause names nothing in particular.")
+        return _add(brief, pick(GENERIC, *key, "generic"), cause, "The cause names nothing in particular.")
     chance = draw(*key)
     careless = brief.turn == 1
-    line = pick(idea.lines, *key, "line", brief.turn)
+    failed = _failed(brief)
+    fresh = [text for text in idea.lines if text not in failed]
+    line = pick(fresh or idea.lines, *key, "line", brief.turn)
     reason = f"The prompt did not cover {idea.names[0]}."
     if careless and chance < LOST:
         return {**_add(brief, line, cause, reason), "line": str(len(brief.lines) + 40)}
     if careless and chance < LOST + REDUNDANT and brief.lines:
         return _add(brief, pick(brief.lines, *key, "repeated").text, cause, reason)
-    text = pick(idea.odd_lines, *key, "odd") if chance > 1 - UNRECOGNISED else line
-    weak = _weak_line(lab, brief, idea)
+    odd = pick(idea.odd_lines, *key, "odd")
+    text = odd if chance > 1 - UNRECOGNISED and odd not in failed else line
+    weak = weak_line(lab, brief.lines, idea)
     if weak is None or weak.id in taken:
         return _add(brief, text, cause, reason)
     taken.add(weak.id)
     return {"op": "replace", "line": weak.id, "text": text, "cause": str(cause.get("label", "")), "reason": reason}
 
 
-def _meant(lab: Lab, cause: Mapping[str, Any]) -> Idea | None:
+def meant(lab: Lab, cause: Mapping[str, Any]) -> Idea | None:
     """The idea that most of the cause's sentences speak of."""
     said = [sentence for text in strings_in(dict(cause)) for sentence in sentences(text)]
-    counts = [(sum(speaks_of(idea, sentence) for sentence in said), idea) for idea in lab.world.ideas]
+    counts = [(sum(speaks_of(idea, sentence) for sentence in said), idea) for idea in lab.world.known]
     most, idea = max(counts, key=lambda pair: pair[0])
     return idea if most else None
 
 
-def _weak_line(lab: Lab, brief: Brief, idea: Idea) -> Line | None:
+def weak_line(lab: Lab, lines: Sequence[Line], idea: Idea) -> Line | None:
     """A line that touches the idea's topic, states no idea at all, and holds no variable."""
     return next(
         (
             line
-            for line in brief.lines
+            for line in lines
             if mentions(line.text, (*idea.topics, *idea.cues[0]))
             and "{{" not in line.text
-            and not any(states(other, part) for other in lab.world.ideas for part in sentences(line.text))
+            and not any(states(other, part) for other in lab.world.known for part in sentences(line.text))
         ),
         None,
     )
+
+
+def _failed(brief: Brief) -> frozenset[str]:
+    """Every text in the history of steps that did not pass."""
+    history = brief.data.get("history")
+    steps = [step for step in history if isinstance(step, dict)] if isinstance(history, list) else []
+    return frozenset(text for step in steps if step.get("verdict") != "pass" for text in strings_in(step))
 
 
 def _add(brief: Brief, text: str, cause: Mapping[str, Any], reason: str) -> dict[str, str]:

@@ -11,9 +11,6 @@ from sandbox.model.ideas import Idea
 from sandbox.model.prompt import Features, features
 from sandbox.model.world import World, needed
 
-FICKLE = 0.06
-"""Share of draws that a rewording of the prompt draws anew."""
-
 _OPENERS = ("Thank you for your message.", "Thanks for writing to us.", "I am happy to help.")
 _CLOSERS = ("Kind regards, your support team", "Have a nice day.", "Best wishes from the team")
 _NOTHING_NEEDED = "We will take care of it."
@@ -37,6 +34,6 @@ def answer(world: World, *, seed: int, prompt: str, question: str, sample: str =
 
 def _follows(idea: Idea, seen: Features, seed: int, question: str, wording: str) -> bool:
     chance = draw("task", seed, question, idea.key)
-    if draw("fickle", seed, question, idea.key, wording) < FICKLE:
+    if draw("fickle", seed, question, idea.key, wording) < seen.traits.fickle:
         chance = draw("task", seed, question, idea.key, wording)
     return chance < seen.rate(idea.key)

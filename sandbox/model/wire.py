@@ -36,7 +36,8 @@ class Call:
     """One chat request.
 
     Attributes:
-        kind: the reply name (gradient, edits, judgement), or task for free text.
+        kind: the reply name (gradient, edits, judgement, answers); without one, free for the critic's model and task
+            for the others.
         sample: the request's sampling seed as text, empty when it has none.
         digest: of the whole body; equal requests have equal digests.
         max_tokens: 0 for no limit.
@@ -66,8 +67,9 @@ def read_call(body: Any, *, structured: bool) -> Call:
         by_role.setdefault(message["role"], []).append(_content(message.get("content")))
     system = "\n".join([*by_role.get("system", []), *by_role.get("developer", [])])
     limit = body.get("max_completion_tokens") or body.get("max_tokens") or 0
+    unnamed = "free" if body["model"] == "sim-critic" else "task"
     return Call(
-        kind=_structured_kind(body, structured=structured) or _described_kind(system) or "task",
+        kind=_structured_kind(body, structured=structured) or _described_kind(system) or unnamed,
         model=body["model"],
         system=system,
         user=tuple(by_role.get("user", [])),

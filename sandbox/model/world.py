@@ -76,6 +76,29 @@ class Case:
     expected: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Traits:
+    """How the models of one world behave; as in the demo's shop when nothing else is said.
+
+    Attributes:
+        stated: how often an idea is followed that the prompt states; `unstated`: that it leaves out.
+        fickle: share of the task model's draws that a rewording of the prompt draws anew.
+        patience: lines that may state the same idea before it is followed less often; 0 for any number.
+        long: characters over which a prompt loses a tenth of every rate, and four tenths over twice as many.
+        vague: share of criticisms that name no idea; `wrong`: that name a wrong one.
+        rich: feedback says in words what is missing, not only which words were expected.
+    """
+
+    stated: float = 0.92
+    unstated: float = 0.10
+    fickle: float = 0.06
+    patience: int = 0
+    long: int = 3_000
+    vague: float = 0.06
+    wrong: float = 0.06
+    rich: bool = True
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class World:
     """One simulated task family. Compared by identity, so that it can be a key of caches.
@@ -83,6 +106,8 @@ class World:
     Attributes:
         shares: how often each idea is the main one of a question; they add up to 1.
         base_prompt: where the application starts; it states a few of the ideas.
+        idle: ideas that the models know of and no question needs; the critic's mistakes may be about them.
+        best_prompt: the best prompt known; made from the first one when empty.
     """
 
     name: str
@@ -90,6 +115,9 @@ class World:
     shares: tuple[float, ...]
     base_prompt: str
     unfixable: tuple[str, ...] = BEYOND_PROMPTS
+    traits: Traits = Traits()
+    idle: tuple[Idea, ...] = ()
+    best_prompt: str = ""
 
     @staticmethod
     def support() -> "World":
@@ -118,8 +146,13 @@ class World:
 
     @property
     def oracle_prompt(self) -> str:
-        """The first prompt with a good line for every idea."""
-        return "\n".join([self.base_prompt, *(idea.lines[0] for idea in self.ideas)])
+        """The first prompt with a good line for every idea, or what the world says is best."""
+        return self.best_prompt or "\n".join([self.base_prompt, *(idea.lines[0] for idea in self.ideas)])
+
+    @property
+    def known(self) -> tuple[Idea, ...]:
+        """Every idea that the simulated critic and rewriter know of, the needed ones first."""
+        return (*self.ideas, *self.idle)
 
     def idea(self, key: str) -> Idea:
         """The idea of that key; KeyError when this world has none."""

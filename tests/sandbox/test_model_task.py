@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.model.prompt import LONG, features
+from sandbox.model.prompt import features
 from sandbox.model.task import answer
 from sandbox.model.world import Case, World, needed
 
@@ -84,7 +84,7 @@ def test_contradiction_and_length_hurt() -> None:
         "refund_window"
     )
     assert accuracy(torn, cases=tuple(about)) < accuracy(improved("refund_window"), cases=tuple(about)) - 0.2
-    padded = WORLD.oracle_prompt + "\nBe attentive." * (LONG // 10)
+    padded = WORLD.oracle_prompt + "\nBe attentive." * (WORLD.traits.long // 10)
     assert accuracy(padded) < accuracy(WORLD.oracle_prompt) - 0.04
 
 
