@@ -1,7 +1,8 @@
-"""Backward: from losses to gradients, one call of the critic per loss, all at once.
+"""Backward: from losses to gradients, the critic asked about every loss, all at once.
 
 Results stand in the order of the losses, whatever order the answers arrived in, so that everything made from them is
-the same in every run. A call that failed drops its gradient and is counted; a wrong gradient must never be made up.
+the same in every run. A loss whose calls all failed drops its gradient and is counted; a wrong gradient must never be
+made up.
 """
 
 import asyncio
@@ -9,33 +10,22 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from optimizer.critic import Critic, criticise
 from optimizer.document import Document
-from optimizer.errors import BadReply, Declined, Garbled, Transient
-from optimizer.fence import Fence, excerpt
-from optimizer.meta import critic as meta
-from optimizer.ports import LanguageModel, ModelRequest
-from optimizer.prompts import Message, PromptVersion
-from optimizer.replies import JsonObject, ask, flag_in, text_in
+from optimizer.errors import BadReply, Declined, Transient
+from optimizer.fence import Fence
+from optimizer.ports import LanguageModel
+from optimizer.prompts import PromptVersion
 from optimizer.types import Gradient, TextLoss
 
-GRADIENT_CHARS = 1_000
-"""Two sentences were asked for; what is longer is cut."""
+__all__ = ["Critic", "DroppedLoss", "backward", "numbered"]
 
 _LINE_ENDS = {ord(end): f"\\u{ord(end):04x}" for end in "\u0085\u2028\u2029"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Critic:
-    """Who criticises: a model and how to ask it."""
-
-    model: str
-    attempts: int
-    max_tokens: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class DroppedLoss:
-    """A loss without a gradient, because the call failed."""
+    """A loss without a gradient, because the calls failed."""
 
     loss: TextLoss
     reason: str
@@ -44,7 +34,9 @@ class DroppedLoss:
 async def backward(
     prompt: PromptVersion, losses: Sequence[TextLoss], model: LanguageModel, *, critic: Critic, fence: Fence
 ) -> tuple[Gradient | DroppedLoss, ...]:
-    """A gradient for every loss, or why there is none, in the order of the losses.
+    """The gradients of every loss, or why there is none, in the order of the losses.
+
+    One gradient a loss, or up to `critic.samples`: as many as differ in their words.
 
     Permanent and OverBudget pass through and stop the other calls: they would fail the same way. A request that is
     declined for what is in it drops its loss alone, for a stranger may have written that; all of them declined is a
@@ -53,16 +45,17 @@ async def backward(
     shown = numbered(Document.of(prompt.body))
     try:
         async with asyncio.TaskGroup() as group:
-            calls = [group.create_task(_gradient(shown, loss, model, critic=critic, fence=fence)) for loss in losses]
+            calls = [group.create_task(_gradients(shown, loss, model, critic=critic, fence=fence)) for loss in losses]
     except ExceptionGroup as failed:
         raise failed.exceptions[0] from failed
-    results = tuple(call.result() for call in calls)
+    results = [call.result() for call in calls]
     declined = [result for result in results if isinstance(result, Declined)]
     if declined and len(declined) == len(results):
         raise declined[0]
     return tuple(
-        DroppedLoss(loss=loss, reason=f"Declined: {result}") if isinstance(result, Declined) else result
+        gradient
         for loss, result in zip(losses, results, strict=True)
+        for gradient in ([_dropped(loss, result)] if isinstance(result, Exception) else result)
     )
 
 
@@ -72,32 +65,18 @@ def numbered(document: Document) -> str:
     return f"PROMPT\n{lines.translate(_LINE_ENDS)}"
 
 
-async def _gradient(
+async def _gradients(
     shown: str, loss: TextLoss, model: LanguageModel, *, critic: Critic, fence: Fence
-) -> Gradient | DroppedLoss | Declined:
+) -> tuple[Gradient, ...] | BadReply | Transient | Declined:
+    """The loss's gradients, or the failure that concerns this loss alone."""
     recorded = loss.trace.generation
-    block = fence.wrap(
-        {"input": recorded.input, "output": recorded.output, "kind": loss.kind.value, "complaint": loss.text}
-    )
-    request = ModelRequest(
-        purpose="backward",
-        model=critic.model,
-        messages=(Message(role="system", content=meta.SYSTEM), Message(role="user", content=f"{shown}\n{block}")),
-        reply_schema=meta.SCHEMA,
-        reply_name=meta.REPLY_NAME,
-        max_tokens=critic.max_tokens,
-    )
+    about = {"input": recorded.input, "output": recorded.output, "kind": loss.kind.value, "complaint": loss.text}
     try:
-        change, text = (await ask(model, request, _parse, attempts=critic.attempts)).value
-    except (BadReply, Transient) as error:
-        return DroppedLoss(loss=loss, reason=f"{type(error).__name__}: {error}")
-    except Declined as error:
+        said = await criticise(shown, dict(about), model, critic=critic, fence=fence)
+    except (BadReply, Transient, Declined) as error:
         return error
-    return Gradient(loss=loss, warrants_change=change, text=text)
+    return tuple(Gradient(loss=loss, warrants_change=one.change, text=one.text) for one in said)
 
 
-def _parse(fields: JsonObject) -> tuple[bool, str]:
-    change, text = flag_in(fields, "change"), excerpt(text_in(fields, "gradient").strip(), GRADIENT_CHARS)
-    if not text:
-        raise Garbled('"gradient" must say why')
-    return change, text
+def _dropped(loss: TextLoss, error: Exception) -> DroppedLoss:
+    return DroppedLoss(loss=loss, reason=f"{type(error).__name__}: {error}")

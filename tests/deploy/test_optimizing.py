@@ -16,7 +16,9 @@ from optimizer.errors import CutOff, Garbled, OverBudget
 from optimizer.ports import ModelReply, ModelRequest
 
 STRANGER = "a stranger's words"
-META = [Refusal(kind="meta-prompt", reason=f"{name} v1", count=1) for name in ("critic", "repair", "rewriter")]
+META = [
+    Refusal(kind="meta-prompt", reason=reason, count=1) for reason in ("critic v2", "repair v1", "rewriter v2")
+]
 
 
 @pytest.fixture

@@ -1,0 +1,123 @@
+"""The one call of the critic: a text, what came of it and what was said about that, in; what is wrong with it, out.
+
+Used for recorded traces (`optimizer.backward`) and for the edges of a text graph. Several independent answers to one
+question vary less than one: they are asked for at once, stand in their declared order, and the same words count once.
+A criticism that no reply gave must never be made up.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from optimizer.errors import BadReply, Declined, Garbled, TracegradError, Transient
+from optimizer.fence import Fence, excerpt
+from optimizer.identity import Json
+from optimizer.images import Image
+from optimizer.meta import chain as chain_meta
+from optimizer.meta import critic as critic_meta
+from optimizer.ports import LanguageModel, ModelRequest
+from optimizer.prompts import Message
+from optimizer.replies import JsonObject, ask, flag_in, text_in
+from optimizer.sampling import sampled
+
+GRADIENT_CHARS = 1_000
+"""Two sentences were asked for; what is longer is cut."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Critic:
+    """Who criticises: a model and how to ask it.
+
+    Attributes:
+        attempts: calls for one usable reply.
+        samples: independent criticisms of one thing, 1 or more.
+    """
+
+    model: str
+    attempts: int
+    max_tokens: int
+    samples: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a text stands that is no prompt: what it is for, and what the function that it went into is for."""
+
+    role: str
+    purpose: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Criticism:
+    """What the critic said. `change` is False when the text is not to blame; `text` then says why."""
+
+    change: bool
+    text: str
+
+
+async def criticise(
+    shown: str,
+    about: Mapping[str, Json],
+    model: LanguageModel,
+    *,
+    critic: Critic,
+    fence: Fence,
+    place: Place | None = None,
+    images: Sequence[Image] = (),
+) -> tuple[Criticism, ...]:
+    """Ask the critic, as often as it gives samples; what several samples say in the same words counts once.
+
+    Args:
+        shown: the text that may have to change, as `numbered` shows it.
+        about: "input", "output", "kind" and "complaint"; hostile texts, fenced here.
+        place: of a text that is no prompt; None for a system prompt that answered.
+        images: those among the inputs.
+
+    Raises:
+        BadReply, Transient, Declined: no sample gave a criticism; the first sample's failure.
+        Permanent, OverBudget: the model's own, at once.
+    """
+    request = _request(f"{shown}\n{fence.wrap(about)}", critic, place, images)
+    try:
+        async with asyncio.TaskGroup() as group:
+            calls = [
+                group.create_task(_answer(sampled(request, number), model, critic)) for number in range(critic.samples)
+            ]
+    except ExceptionGroup as failed:
+        raise failed.exceptions[0] from failed
+    results = [call.result() for call in calls]
+    if said := tuple(dict.fromkeys(result for result in results if isinstance(result, Criticism))):
+        return said
+    raise next(result for result in results if isinstance(result, TracegradError))
+
+
+def _request(user: str, critic: Critic, place: Place | None, images: Sequence[Image]) -> ModelRequest:
+    system = chain_meta.SYSTEM + chain_meta.place(place.role, place.purpose) if place else critic_meta.SYSTEM
+    return ModelRequest(
+        purpose="backward",
+        model=critic.model,
+        messages=(
+            Message(role="system", content=system),
+            Message(role="user", content=user, parts=(user, *images) if images else ()),
+        ),
+        reply_schema=critic_meta.SCHEMA,
+        reply_name=critic_meta.REPLY_NAME,
+        max_tokens=critic.max_tokens,
+    )
+
+
+async def _answer(request: ModelRequest, model: LanguageModel, critic: Critic) -> Criticism | TracegradError:
+    """One sample's criticism, or why there is none; what would fail every call is raised."""
+    try:
+        return (await ask(model, request, _parse, attempts=critic.attempts)).value
+    except (BadReply, Transient, Declined) as error:
+        return error
+
+
+def _parse(fields: JsonObject) -> Criticism:
+    change, text = flag_in(fields, "change"), excerpt(text_in(fields, "gradient").strip(), GRADIENT_CHARS)
+    if not text:
+        raise Garbled('"gradient" must say why')
+    if text in critic_meta.ECHOES or text in chain_meta.ECHOES:
+        raise Garbled('"gradient" repeats the instructions; say what is the case here')
+    return Criticism(change=change, text=text)
