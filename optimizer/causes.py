@@ -1,24 +1,37 @@
 """From gradients to root causes: criticisms that say the same, from enough independent people.
 
-Clustering calls no model: it is average linkage over the likeness of the texts. A cause never counts more than a few
-gradients of one source, and stands only with a quorum of sources. A criticism that says more than the others joins
-their cause all the same, so the one that says least alone speaks for it: nobody rides on other people's quorum. The
-result depends on the set of gradients, never on their order.
+Clustering calls no model: it is average linkage over the likeness of the texts (`linkage`, `likeness`). The result
+depends on the set of gradients, never on their order.
+
+One source, a user or a session, can do little. It counts a few times at most in how rare a word is, in the linkage and
+in a cause, and a cause needs a quorum of sources. What stands also survives leaving any one source out:
+
+- the cause does not fall apart: every two parts that were joined into it are alike in the mean without the words of
+  any one source, so nobody's text is the only bridge between criticisms that say different things;
+- it keeps its meaning: a criticism counts only when at least half of its words are also another source's in the same
+  cause, so whoever speaks for the cause says what others say; and the one that says least alone speaks first. Nobody's
+  loud words ride on other people's quorum.
+
+With a quorum of 1 there are no others, and neither rule asks for them. What a cause does not have to survive is its
+quorum: a cause of exactly as many sources as it needs stands.
 """
 
 import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from heapq import heappop, heappush
-from itertools import combinations, count
 
-from optimizer.likeness import cosine, stems_of, vectors
+from optimizer.likeness import Likeness, RareWords, stems_of
+from optimizer.linkage import linked
 from optimizer.quarantine import reason_against
 from optimizer.types import Gradient, RootCause
+from optimizer.voices import heard
 
-ALIKE = 0.30
-"""Mean cosine from which two clusters say the same."""
+ALONE = 0.5
+"""Share of a criticism's words that may be its own source's alone in a cause."""
+
+NO_ROOM = "too many different criticisms at once"
+RIDER = "says mostly what no other source of its cause says"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,27 +50,38 @@ class Grouped:
     refused: tuple[RefusedCause, ...]
 
 
-def group(gradients: Sequence[Gradient], *, quorum: int, per_source: int, quarantine: bool = True) -> Grouped:
+def group(
+    gradients: Sequence[Gradient],
+    *,
+    quorum: int,
+    per_source: int,
+    quarantine: bool = True,
+    likeness: Likeness | None = None,
+) -> Grouped:
     """Cluster the gradients that want a change.
 
     Args:
         quorum: independent sources that a cause needs; all gradients without a source are one source together.
         per_source: gradients of one source that count in one cause; the most typical ones.
         quarantine: keep texts out that give orders instead of criticising.
+        likeness: what makes texts comparable; their rare words when it is None.
     """
-    wanted = sorted({g.id: g for g in gradients if g.warrants_change}.values(), key=lambda g: g.id)
-    against = {g.id: reason_against(g.text) if quarantine else "" for g in wanted}
-    refused = [RefusedCause(gradients=(g,), reason=against[g.id]) for g in wanted if against[g.id]]
+    by_id = {g.id: g for g in gradients if g.warrants_change}
+    wanted = [by_id[key] for key in sorted(by_id)]
+    against = {text: reason_against(text) if quarantine else "" for text in {g.text for g in wanted}}
+    refused = [RefusedCause(gradients=(g,), reason=against[g.text]) for g in wanted if against[g.text]]
     founded = []
-    for cluster in _clusters([g for g in wanted if not against[g.id]]):
-        counted, capped = _capped(cluster, per_source)
+    clusters, left = _clusters([g for g in wanted if not against[g.text]], per_source, likeness or RareWords())
+    for cluster in clusters:
+        counted, rest = _counted(cluster, per_source, quorum)
         sources = _sources(counted)
-        if capped:
-            refused.append(RefusedCause(gradients=capped, reason=f"more than {per_source} from one source"))
+        refused += rest
         if sources < quorum:
             refused.append(RefusedCause(gradients=counted, reason=f"{sources} of {quorum} independent sources"))
         else:
-            founded.append(_least_alone(counted))
+            founded.append(counted)
+    if left:
+        refused.append(RefusedCause(gradients=left, reason=NO_ROOM))
     founded.sort(key=lambda c: (-_sources(c), -math.fsum(g.loss.weight for g in c), c[0].id))
     causes = (
         RootCause(label=f"c{number}", summary=cluster[0].text, gradients=cluster)
@@ -68,6 +92,32 @@ def group(gradients: Sequence[Gradient], *, quorum: int, per_source: int, quaran
 
 def _sources(gradients: Sequence[Gradient]) -> int:
     return len({g.source_key for g in gradients})
+
+
+# ---- which gradients of a cluster count ----------------------------------------------------------------------------
+
+
+def _counted(
+    cluster: Sequence[Gradient], per_source: int, quorum: int
+) -> tuple[tuple[Gradient, ...], list[RefusedCause]]:
+    """The gradients that count, those first of which the least is said by one source alone; and the others, why not."""
+    alone = _alone(cluster) if quorum > 1 and _sources(cluster) > 1 else {}
+    riders = tuple(g for g in cluster if alone.get(g.text, (0, 0.0))[1] > ALONE)
+    counted, capped = _capped([g for g in cluster if alone.get(g.text, (0, 0.0))[1] <= ALONE], per_source)
+    refused = [
+        RefusedCause(gradients=gradients, reason=reason)
+        for gradients, reason in ((riders, RIDER), (capped, f"more than {per_source} from one source"))
+        if gradients
+    ]
+    return tuple(sorted(counted, key=lambda g: alone.get(g.text, (0, 0.0)))), refused
+
+
+def _alone(cluster: Sequence[Gradient]) -> dict[str, tuple[int, float]]:
+    """Of every text, how many of its words only one source of the cluster says, and which share of them."""
+    said = {text: stems_of(text) for text in {g.text for g in cluster}}
+    by = Counter(stem for _, stem in {(g.source_key, stem) for g in cluster for stem in said[g.text]})
+    alone = {text: sum(by[stem] == 1 for stem in stems) for text, stems in said.items()}
+    return {text: (number, number / len(said[text])) for text, number in alone.items()}
 
 
 def _capped(cluster: Sequence[Gradient], per_source: int) -> tuple[tuple[Gradient, ...], tuple[Gradient, ...]]:
@@ -81,47 +131,20 @@ def _capped(cluster: Sequence[Gradient], per_source: int) -> tuple[tuple[Gradien
     return tuple(counted), tuple(rest)
 
 
-def _least_alone(cluster: Sequence[Gradient]) -> tuple[Gradient, ...]:
-    """The same, those first of which the least is said by one source alone; among equals the order stays."""
-    said = {g.id: stems_of(g.text) for g in cluster}
-    by = Counter(stem for _, stem in {(g.source_key, stem) for g in cluster for stem in said[g.id]})
-    return tuple(sorted(cluster, key=lambda g: sum(by[stem] == 1 for stem in said[g.id])))
+# ---- clusters ------------------------------------------------------------------------------------------------------
 
 
-def _clusters(gradients: Sequence[Gradient]) -> list[tuple[Gradient, ...]]:
-    """Clusters in which the gradient nearest to all others stands first."""
-    words = vectors([g.text for g in gradients])
-    near = [[cosine(one, other) for other in words] for one in words]
+def _clusters(
+    gradients: Sequence[Gradient], per_source: int, likeness: Likeness
+) -> tuple[list[tuple[Gradient, ...]], tuple[Gradient, ...]]:
+    """Clusters in which the gradient nearest to all others stands first, and the gradients that were left over."""
+    voices = heard(gradients, per_source=per_source, likeness=likeness)
+    found = linked([v.voice for v in voices], likeness.alike)
+    place = {id(gradient): place for place, gradient in enumerate(gradients)}
 
-    def typical(index: int, cluster: Sequence[int]) -> tuple[float, str]:
-        return -math.fsum(near[index][other] for other in cluster), gradients[index].id
+    def ordered(positions: Sequence[int]) -> tuple[Gradient, ...]:
+        """Those that are nearest to all others first; among equals the order stays."""
+        ranked = [(-found.typical.get(p, 0.0), place[id(g)], g) for p in positions for g in voices[p].gradients]
+        return tuple(g for *_, g in sorted(ranked, key=lambda item: item[:2]))
 
-    return [tuple(gradients[i] for i in sorted(c, key=lambda i: typical(i, c))) for c in _linked(near)]
-
-
-def _linked(near: Sequence[Sequence[float]]) -> list[list[int]]:
-    """Average linkage: join the two clusters whose members are nearest in the mean, until none are alike."""
-    clusters = {index: [index] for index in range(len(near))}
-    total = {(one, other): near[one][other] for one, other in combinations(clusters, 2)}
-    pairs: list[tuple[float, int, int]] = []
-    fresh = count(len(near))
-
-    def offer(one: int, other: int) -> None:
-        mean = total[one, other] / (len(clusters[one]) * len(clusters[other]))
-        if mean >= ALIKE:
-            heappush(pairs, (-mean, one, other))
-
-    for one, other in total:
-        offer(one, other)
-    while pairs:
-        _, one, other = heappop(pairs)
-        if one not in clusters or other not in clusters:
-            continue
-        joined, new = clusters.pop(one) + clusters.pop(other), next(fresh)
-        for third in clusters:
-            total[third, new] = math.fsum(total[min(third, old), max(third, old)] for old in (one, other))
-        clusters[new] = joined
-        for third in clusters:
-            if third != new:
-                offer(third, new)
-    return list(clusters.values())
+    return [ordered(cluster) for cluster in found.clusters], ordered(found.left)

@@ -4,15 +4,22 @@ Critics speak in template sentences: two criticisms that share "The prompt does 
 differ in one word say different things. So a word weighs the more the rarer it is, among the given criticisms (inverse
 document frequency) and in the language of criticism (words that say nothing about a cause are not counted at all).
 English, as the critic is told to write; other languages are compared without the second part.
+
+Anything else that makes vectors of texts, an embedding for instance, can take the place of the words: see `Likeness`.
 """
 
 import math
 import re
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from typing import TypeAlias
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
 
 Vector: TypeAlias = Mapping[str, float]
+"""A sparse vector: what is not in it is 0."""
+
+ALIKE = 0.30
+"""Mean cosine of word vectors from which two clusters of criticisms say the same."""
 
 BACKGROUND = 8
 """How many other criticisms, besides the given ones, rarity is reckoned against: so that in a handful of criticisms
@@ -39,22 +46,45 @@ _ENDINGS = (
 )
 
 
-def vectors(texts: Sequence[str]) -> list[Vector]:
-    """Texts as unit vectors over the stems of their words."""
-    found = [stems_of(text) for text in texts]
-    frequency = Counter(stem for stems in found for stem in stems)
-    rarity = {stem: math.log((len(texts) + BACKGROUND) / (count + 1)) for stem, count in frequency.items()}
-    return [_unit({stem: rarity[stem] for stem in sorted(stems)}) for stems in found]
+class Likeness(Protocol):
+    """What makes texts comparable. The same arguments must make the same vectors."""
+
+    @property
+    def alike(self) -> float:
+        """Mean cosine from which two clusters say the same, in (0, 1)."""
+
+    def vectors(self, texts: Sequence[str], weights: Sequence[float]) -> Sequence[Vector | Sequence[float]]:
+        """One vector for each text, sparse or dense, of any length but 0; nothing below 0 in a sparse one.
+
+        Args:
+            texts: different texts, in an order that depends on the texts alone.
+            weights: how many independent people said each, about.
+        """
 
 
-def cosine(one: Vector, other: Vector) -> float:
-    """From 0, no word in common, to 1, the same words."""
-    return math.fsum(weight * other[stem] for stem, weight in one.items() if stem in other)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RareWords:
+    """The default: texts as vectors over the stems of their words, rare ones heavy."""
+
+    alike: float = ALIKE
+
+    def vectors(self, texts: Sequence[str], weights: Sequence[float]) -> list[Vector]:
+        """Texts as unit vectors; how rare a word is goes by how many people use it, not by how often they do."""
+        found = [stems_of(text) for text in texts]
+        frequency: dict[str, float] = defaultdict(float)
+        for stems, weight in zip(found, weights, strict=True):
+            for stem in stems:
+                frequency[stem] += weight
+        everybody = math.fsum(weights) + BACKGROUND
+        rarity = {stem: math.log(everybody / (count + 1)) for stem, count in frequency.items()}
+        return [unit({stem: rarity[stem] for stem in sorted(stems)}) for stems in found]
 
 
-def _unit(vector: Vector) -> Vector:
-    length = math.hypot(*vector.values())
-    return {stem: weight / length for stem, weight in vector.items()}
+def unit(vector: Vector | Sequence[float]) -> Vector:
+    """The same direction at length 1, sparse; a dense vector is keyed by position."""
+    sparse = vector if isinstance(vector, Mapping) else {str(place): value for place, value in enumerate(vector)}
+    length = math.hypot(*sparse.values()) or 1.0
+    return {key: value / length for key, value in sparse.items()}
 
 
 def stems_of(text: str) -> frozenset[str]:
