@@ -15,11 +15,12 @@ from typer.exceptions import TyperException
 
 from deploy.cli.exits import BUG, COULD_NOT_RUN, DONE, INTERRUPTED, OUTSIDE, USAGE
 from deploy.cli.options import Options
-from optimizer.errors import BadSettings, Permanent, TracegradError, Transient
+from optimizer.errors import BadInput, BadSettings, Permanent, TracegradError, Transient
 
 EPILOG = """Exit codes: 0 done, or nothing to do; 1 a bug in Tracegrad; 2 wrong usage or settings; 3 Langfuse, the model
 or another outside system refused or could not be reached; 10 the gate refused the candidate; 11 the gate is undecided;
-12 the cycle or its gate could not run; 75 another process took over, start again; 130 interrupted."""
+12 the cycle or its gate could not run; 13 the budget of task calls ended without a result; 75 another process took
+over, start again; 130 interrupted."""
 
 app = typer.Typer(
     name="tracegrad",
@@ -108,6 +109,45 @@ def once(
     from deploy.cli.once import command
 
     raise typer.Exit(command(context.obj, prompt, dry_run=dry_run))
+
+
+@app.command()
+def optimize(
+    context: typer.Context,
+    prompt: Annotated[Path, typer.Option(help="The prompt: text, or a chat in a .json or .yaml file.")],
+    train: Annotated[Path, typer.Option(help="Rows to learn from, one JSON object a line.")],
+    val: Annotated[Path, typer.Option(help="Other rows, to choose the prompt by.")],
+    evaluator: Annotated[
+        str, typer.Option(help="python:module:function, http://host/path or judge:rubric.md.", metavar="SPEC")
+    ],
+    max_task_calls: Annotated[int, typer.Option(help="Runs of a prompt on a row, at most.", min=1)],
+    out: Annotated[Path, typer.Option(help="Where the prompt goes, and its lineage beside it.")],
+    model: Annotated[str, typer.Option(help="The model that your application uses.")] = "",
+    critic_model: Annotated[str, typer.Option(help="The model that criticises and rewrites.")] = "",
+    base_url: Annotated[str, typer.Option(help="Any OpenAI-compatible endpoint.")] = "",
+    seed: Annotated[int, typer.Option(help="The same seed and the same answers give the same prompt.")] = 0,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
+) -> None:
+    """Improve a prompt from files, without Langfuse.
+
+    Rows are {"id", "input", "expected"}. The key of the endpoint is read from OPENAI_API_KEY.
+    """
+    from deploy.cli.optimize import Wanted, command
+
+    wanted = Wanted(
+        prompt=prompt,
+        train=train,
+        validation=val,
+        evaluator=evaluator,
+        model=model,
+        critic_model=critic_model,
+        base_url=base_url,
+        max_task_calls=max_task_calls,
+        seed=seed,
+        out=out,
+        force=force,
+    )
+    raise typer.Exit(command(context.obj, wanted))
 
 
 @app.command()
@@ -202,7 +242,7 @@ def main() -> None:
 
 def complain(error: Exception) -> int:
     """One sentence on standard error; returns the exit code that goes with it."""
-    if isinstance(error, BadSettings):
+    if isinstance(error, BadSettings | BadInput):
         said, code = str(error), USAGE
     elif isinstance(error, Permanent):
         said, code = str(error), OUTSIDE

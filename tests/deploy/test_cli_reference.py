@@ -71,7 +71,7 @@ def test_the_reference_lists_every_exit_code() -> None:
     section = REFERENCE.partition("## Exit codes")[2].partition("##")[0]
     documented = [int(code) for code in re.findall(r"^\| (\d+) \|", section, re.MULTILINE)]
     codes = [exits.DONE, exits.BUG, exits.USAGE, exits.OUTSIDE, exits.REFUSED, exits.UNDECIDED, exits.COULD_NOT_RUN]
-    assert documented == [*codes, LEASE_LOST_EXIT, exits.INTERRUPTED]
+    assert documented == [*codes, exits.SPENT, LEASE_LOST_EXIT, exits.INTERRUPTED]
     said = " ".join(main.EPILOG.split())
     assert all(re.search(rf"\b{code} ", said) for code in documented)
 

@@ -1,0 +1,101 @@
+"""One search over files, from what the owner handed in to what was found.
+
+Everything that can be wrong with the files is found before anything is spent. Must never write a file.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from deploy.offline import promptfile, rows
+from deploy.offline.evaluators import opened
+from deploy.offline.ledger import Jury, Ledger
+from deploy.offline.rows import Rows
+from deploy.settings import Settings
+from optimizer.fence import Fence
+from optimizer.identity import digest
+from optimizer.prompts import PromptVersion, body_json
+from optimizer.search.events import Event
+from optimizer.search.found import Found
+from optimizer.search.plan import SearchPlan
+from optimizer.search.search import search
+from optimizer.template import contents
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What the owner asked for.
+
+    Attributes:
+        settings: of which only the model's are used.
+        max_task_calls: runs of a prompt on a row, at most.
+        folder: where the evaluator's module or rubric is.
+    """
+
+    prompt: Path
+    train: Path
+    validation: Path
+    evaluator: str
+    settings: Settings
+    max_task_calls: int
+    seed: int
+    folder: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Files:
+    """The prompt and the rows, read and found to fit together."""
+
+    prompt: PromptVersion
+    train: Rows
+    validation: Rows
+
+
+def files(order: Order) -> Files:
+    """Read what was handed in. Raises BadInput."""
+    body = promptfile.load(order.prompt)
+    train, validation = rows.load(order.train), rows.load(order.validation)
+    rows.check_apart(train, validation)
+    rows.check_filled(body, train)
+    rows.check_filled(body, validation)
+    prompt = PromptVersion(name=order.prompt.stem, version=1, body=body)
+    return Files(prompt=prompt, train=train, validation=validation)
+
+
+async def found_by(order: Order, given: Files, ledger: Ledger, watch: Callable[[Event], None]) -> tuple[Found, Jury]:
+    """Search. Raises BadInput before anything is spent, and later whatever model and evaluator raise."""
+    secret = fence_secret(order, given)
+    critic = order.settings.model.critic
+    async with opened(order.evaluator, folder=order.folder, model=ledger, judge_model=critic, secret=secret) as judge:
+        jury = Jury(judge)
+        found = await search(
+            given.prompt,
+            train=given.train.cases,
+            validation=given.validation.cases,
+            model=ledger,
+            judge=jury,
+            plan=plan(order, given),
+            fence=Fence.of(secret),
+            watch=watch,
+        )
+    return found, jury
+
+
+def plan(order: Order, given: Files) -> SearchPlan:
+    """The search's plan. A prompt that is longer than prompts may grow may stay as long as it is, and grow a little."""
+    made = SearchPlan(
+        task_model=order.settings.model.task,
+        critic_model=order.settings.model.critic,
+        rewriter_model=order.settings.model.critic,
+        max_task_calls=order.max_task_calls,
+        seed=order.seed,
+    )
+    chars = sum(map(len, contents(given.prompt.body)))
+    most = max(made.limits.max_chars, chars + made.limits.free_growth_chars)
+    return replace(made, limits=replace(made.limits, max_chars=most))
+
+
+def fence_secret(order: Order, given: Files) -> bytes:
+    """Made of the seed, so that the run can be repeated, and of all rows, which the writer of one does not know."""
+    texts = (repr(case) for case in (*given.train.cases, *given.validation.cases))
+    return bytes.fromhex(digest("optimize", str(order.seed), body_json(given.prompt.body), *texts))
