@@ -1,76 +1,29 @@
-"""A prompt as addressable lines: typed edits in, a new prompt out, with the reason of every line.
+"""A prompt as addressable sections and lines: typed edits in, a new prompt out, with the reason of every line.
 
 It must never touch a byte of a line that no edit names, nor any message of a chat prompt but the system and developer
-ones. Edits refer to the lines of one base document, so their order does not matter except among texts that are added
-after the same line.
+ones. Edits of one list refer to the lines of the document that they are applied to, so their order does not matter
+except among texts that are added after the same line.
+
+A document remembers the first one of its chain. A line keeps its id through any number of edits, whatever becomes of
+the lines around it; `edits`, `changes` and `blame` look back to the first base, not to the last step.
 """
 
-import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
-from optimizer.errors import Garbled
+from optimizer.changes import Change as Change
+from optimizer.changes import ChangeOp as ChangeOp
+from optimizer.changes import changes_of
+from optimizer.changes import render as render
+from optimizer.edits import Plan, squashed, undoing
 from optimizer.prompts import Body, Message
-from optimizer.types import Edit, EditOp
+from optimizer.rows import Block
+from optimizer.rows import Line as Line
+from optimizer.sections import Section as Section
+from optimizer.sections import sections_of
+from optimizer.types import Edit
 
 _EDITABLE_ROLES = ("system", "developer")
-_LINE = re.compile(r"([^\n]*?)(\r\n|\n|\Z)")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
-    """One line. `id` is "3" in a text prompt, "m0.3" for the third line of a chat prompt's first entry."""
-
-    id: str
-    text: str
-
-
-class ChangeOp(StrEnum):
-    KEEP = "keep"
-    ADD = "add"
-    REPLACE = "replace"
-    REMOVE = "remove"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
-    """What became of one line of the base, or a line that was added.
-
-    Attributes:
-        line_id: the line's id in the base; for an added line, the id of the line it follows.
-        old: text in the base, empty for an added line.
-        new: text now, empty for a removed line.
-        edit: the edit that did it, None for a line that was kept.
-    """
-
-    op: ChangeOp
-    line_id: str
-    old: str
-    new: str
-    edit: Edit | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Row:
-    text: str
-    ending: str
-    edit: Edit | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Section:
-    """One editable text: `prefix` is "" for a text prompt, "m0." for the first entry of a chat prompt."""
-
-    prefix: str
-    rows: tuple[_Row, ...]
-
-    @property
-    def text(self) -> str:
-        return "".join(row.text + row.ending for row in self.rows)
-
-    def id(self, number: int) -> str:
-        return f"{self.prefix}{number}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,177 +31,89 @@ class Document:
     """A body with addressable lines.
 
     Attributes:
-        base: the body that the document was made of, without any edits.
-        changes: what the edits did to the document they were applied to, line by line; empty before any.
+        base: the body that the first document of the chain was made of, without any edits.
     """
 
     base: Body
-    sections: tuple[_Section, ...]
-    changes: tuple[Change, ...] = ()
+    blocks: tuple[Block, ...]
 
     @classmethod
     def of(cls, body: Body) -> "Document":
-        """The document of a body; every line is the base's."""
+        """The document of a body; every line is the base's. A message with images has no lines."""
         if isinstance(body, str):
-            return cls(base=body, sections=(_Section(prefix="", rows=_rows(body)),))
+            return cls(base=body, blocks=(Block.of(body),))
         return cls(
             base=body,
-            sections=tuple(
-                _Section(prefix=f"m{i}.", rows=_rows(part.content))
+            blocks=tuple(
+                Block.of(part.content, prefix=f"m{i}.", title=part.role)
                 for i, part in enumerate(body)
-                if isinstance(part, Message) and part.role in _EDITABLE_ROLES
+                if isinstance(part, Message) and part.role in _EDITABLE_ROLES and not part.parts
             ),
         )
 
     @property
     def lines(self) -> tuple[Line, ...]:
         """The editable lines, in order, without their line endings."""
+        return tuple(Line(id=row.id, text=row.text) for block in self.blocks for row in block.live)
+
+    @property
+    def sections(self) -> tuple[Section, ...]:
+        """The parts of the prompt, in order; every line is in exactly one."""
         return tuple(
-            Line(id=section.id(n), text=row.text)
-            for section in self.sections
-            for n, row in enumerate(section.rows, start=1)
+            section
+            for block in self.blocks
+            for section in sections_of(
+                [Line(id=row.id, text=row.text) for row in block.live], start=block.start, title=block.title
+            )
         )
 
     @property
     def blame(self) -> dict[str, Edit | None]:
-        """Line id -> the edit that made the line, None for a line of the base."""
-        return {section.id(n): row.edit for section in self.sections for n, row in enumerate(section.rows, start=1)}
+        """Line id -> the edit that made the line what it is, None for a line that is as in the base."""
+        return {row.id: row.edit for block in self.blocks for row in block.live}
+
+    @property
+    def changes(self) -> tuple[Change, ...]:
+        """What became of every line of the base, and the lines that were added."""
+        return changes_of(self.blocks)
+
+    @property
+    def edits(self) -> tuple[Edit, ...]:
+        """The edits of the base that make this document, each about one line, in the order of the lines.
+
+        `Document.of(base).apply(edits)` has the same body. A line that several steps worked on carries the reason and
+        the cause of the last one.
+        """
+        return squashed(self.blocks)
 
     @property
     def body(self) -> Body:
         """The prompt as it is with all edits."""
         if isinstance(self.base, str):
-            return self.sections[0].text
-        texts = {section.prefix: section.text for section in self.sections}
+            return self.blocks[0].text
+        texts = {block.prefix: block.text for block in self.blocks}
         return tuple(
-            Message(role=part.role, content=texts[f"m{i}."])
-            if isinstance(part, Message) and f"m{i}." in texts
-            else part
+            replace(part, content=texts[f"m{i}."]) if isinstance(part, Message) and f"m{i}." in texts else part
             for i, part in enumerate(self.base)
         )
 
     def apply(self, edits: Sequence[Edit]) -> "Document":
         """The document with all edits made. Every edit names a line of this document.
 
+        An added line gets an id that nothing in the chain ever had. To replace a line that an earlier step removed
+        puts it back where it was.
+
         Raises:
             Garbled: an edit names no line, says nothing, or contradicts an earlier one. Nothing was changed.
         """
-        plan = _Plan.of(self, edits)
-        changes = tuple(change for section in self.sections for change in plan.changes(section))
-        sections = tuple(
-            _Section(prefix=section.prefix, rows=_joined(section.rows, tuple(plan.rows(section))))
-            for section in self.sections
-        )
-        return Document(base=self.base, sections=sections, changes=changes)
+        plan = Plan.of(self.blocks, edits)
+        return replace(self, blocks=tuple(plan.made(block) for block in self.blocks))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Plan:
-    """Edits by the line they are about."""
+def inverse(document: Document, edits: Sequence[Edit]) -> tuple[Edit, ...]:
+    """The edits that take these back: applied after them, they bring back the document's lines, ids and reasons.
 
-    added: dict[str, list[Edit]]
-    changed: dict[str, Edit]
-
-    @classmethod
-    def of(cls, document: Document, edits: Sequence[Edit]) -> "_Plan":
-        texts = {line.id: line.text for line in document.lines}
-        starts = {section.id(0) for section in document.sections}
-        plan = cls(added={}, changed={})
-        for number, edit in enumerate(edits, start=1):
-            if fault := plan._fault(edit, texts, starts):
-                raise Garbled(f'edit {number} ({edit.op} at line "{edit.line[:20]}") {fault}')
-            if edit.op is EditOp.ADD:
-                plan.added.setdefault(edit.line, []).append(edit)
-            else:
-                plan.changed[edit.line] = edit
-        return plan
-
-    def _fault(self, edit: Edit, texts: dict[str, str], starts: set[str]) -> str:
-        """What is wrong with an edit, in words for a repair request; empty when nothing is."""
-        if edit.line not in texts and not (edit.op is EditOp.ADD and edit.line in starts):
-            return "names a line that does not exist"
-        if edit.op is not EditOp.REMOVE and not edit.text.strip():
-            return "has no text"
-        if edit.op is EditOp.ADD:
-            return "says the same as an earlier edit" if edit.text in self._texts_added(edit.line) else ""
-        if edit.line in self.changed:
-            return f"contradicts an earlier edit ({self.changed[edit.line].op}) of the same line"
-        return "changes nothing" if edit.op is EditOp.REPLACE and edit.text == texts[edit.line] else ""
-
-    def _texts_added(self, line: str) -> tuple[str, ...]:
-        return tuple(edit.text for edit in self.added.get(line, ()))
-
-    def changes(self, section: _Section) -> Iterator[Change]:
-        yield from self._additions(section.id(0))
-        for number, row in enumerate(section.rows, start=1):
-            line_id = section.id(number)
-            edit = self.changed.get(line_id)
-            if edit is None:
-                yield Change(op=ChangeOp.KEEP, line_id=line_id, old=row.text, new=row.text, edit=None)
-            elif edit.op is EditOp.REMOVE:
-                yield Change(op=ChangeOp.REMOVE, line_id=line_id, old=row.text, new="", edit=edit)
-            else:
-                first, *more = _texts(edit)
-                yield Change(op=ChangeOp.REPLACE, line_id=line_id, old=row.text, new=first, edit=edit)
-                for text in more:
-                    yield Change(op=ChangeOp.ADD, line_id=line_id, old="", new=text, edit=edit)
-            yield from self._additions(line_id)
-
-    def _additions(self, line_id: str) -> Iterator[Change]:
-        for edit in self.added.get(line_id, ()):
-            for text in _texts(edit):
-                yield Change(op=ChangeOp.ADD, line_id=line_id, old="", new=text, edit=edit)
-
-    def rows(self, section: _Section) -> Iterator[_Row]:
-        """The new rows, each with the ending of the line that it stands at."""
-        base = {section.id(n): row for n, row in enumerate(section.rows, start=1)}
-        for change in self.changes(section):
-            row = base.get(change.line_id)
-            if change.op is ChangeOp.KEEP and row is not None:
-                yield row
-            elif change.op is not ChangeOp.REMOVE:
-                yield _Row(text=change.new, ending=row.ending if row else "", edit=change.edit)
-
-
-def _texts(edit: Edit) -> list[str]:
-    """The lines of an edit's text; a newline at its end makes no empty line."""
-    return [row.text for row in _rows(edit.text)]
-
-
-def _rows(text: str) -> tuple[_Row, ...]:
-    return tuple(_Row(text=match[1], ending=match[2]) for match in _LINE.finditer(text) if match[0])
-
-
-def _joined(base: Sequence[_Row], rows: Sequence[_Row]) -> tuple[_Row, ...]:
-    """Rows with sound endings: a newline between any two, and at the end what the base had there."""
-    newline = next((row.ending for row in base if row.ending), "\n")
-    open_ended = not base or not base[-1].ending
-
-    def ending(number: int, row: _Row) -> str:
-        # an empty line exists by its ending alone, so it keeps one even at an open end
-        return "" if open_ended and number == len(rows) and row.text else row.ending or newline
-
-    return tuple(_Row(text=row.text, ending=ending(n, row), edit=row.edit) for n, row in enumerate(rows, start=1))
-
-
-def render(changes: Sequence[Change], *, context: int = 3) -> str:
-    """A unified view for showing: kept lines near a change, "-" and "+" lines, and the reason behind each change."""
-    touched = [i for i, change in enumerate(changes) if change.op is not ChangeOp.KEEP]
-    shown: list[str] = []
-    gap = False
-    for i, change in enumerate(changes):
-        if change.op is ChangeOp.KEEP:
-            near = any(abs(i - j) <= context for j in touched)
-            if near:
-                shown.append(f"  {change.old}")
-            elif not gap:
-                shown.append("  ...")
-            gap = not near
-            continue
-        gap = False
-        reason = f"  # {' '.join(change.edit.reason.split())}" if change.edit else ""
-        if change.op in (ChangeOp.REPLACE, ChangeOp.REMOVE):
-            shown.append(f"- {change.old}" + (reason if change.op is ChangeOp.REMOVE else ""))
-        if change.op in (ChangeOp.REPLACE, ChangeOp.ADD):
-            shown.append(f"+ {change.new}{reason}")
-    return "\n".join(shown)
+    Raises:
+        Garbled: the edits cannot be applied to the document.
+    """
+    return undoing(document.blocks, document.apply(edits).blocks)

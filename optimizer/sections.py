@@ -1,0 +1,82 @@
+"""Where a prompt's parts begin and end: Markdown headings, tags such as `<rules>` ... `</rules>`, chat messages.
+
+Must never guess: a tag that is not closed, or a heading inside a code fence, is a line like any other. A section holds
+the lines that no section within it holds, so sections share no line and leave none out.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from optimizer.rows import Line
+
+_HEADING = re.compile(r" {0,3}#{1,6}[ \t]+(?P<title>\S.*?)[ \t]*(?:[ \t]#+[ \t]*)?")
+_OPENING = re.compile(r"[ \t]*<(?P<name>[^\W\d][\w.-]{0,63})(?:[ \t][^<>]*)?(?<!/)>[ \t]*")
+_CLOSING = re.compile(r"[ \t]*</(?P<name>[^\W\d][\w.-]{0,63})[ \t]*>[ \t]*")
+_FENCE = re.compile(r" {0,3}(?P<mark>`{3,}|~{3,})(?P<info>[^`]*)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Section:
+    """A part of a prompt.
+
+    Attributes:
+        id: the id of the line that opens it; for what comes before any heading or tag, of the place before line 1.
+        title: the heading or the tag's name; for what comes first, a chat message's role, or nothing.
+        lines: the ids of its lines in order, the opening and the closing one included.
+    """
+
+    id: str
+    title: str
+    lines: tuple[str, ...]
+
+
+def sections_of(lines: Sequence[Line], *, start: str, title: str) -> tuple[Section, ...]:
+    """The sections of one text in the order in which they begin; one without lines is none.
+
+    Args:
+        start: id of the place before the first line.
+        title: name of what comes before any heading or tag.
+    """
+    headings, tags = _marks(lines)
+    closings = frozenset(tags.values())
+    titles, members = {start: title}, {start: list[str]()}
+    here, outer = start, list[tuple[str, str]]()
+    for number, line in enumerate(lines):
+        if number in closings:
+            here, left = outer.pop()
+            members[left].append(line.id)
+            continue
+        if found := headings.get(number) or (_OPENING.fullmatch(line.text) if number in tags else None):
+            if number in tags:
+                outer.append((here, line.id))
+            here = line.id
+            titles[here], members[here] = found[1], []
+        members[here].append(line.id)
+    return tuple(Section(id=key, title=titles[key], lines=tuple(ids)) for key, ids in members.items() if ids)
+
+
+def _marks(lines: Sequence[Line]) -> tuple[dict[int, re.Match[str]], dict[int, int]]:
+    """The headings by the number of their line, and for the lines of opening tags those of their closing ones."""
+    headings, tags = dict[int, re.Match[str]](), dict[int, int]()
+    pending, names = list[tuple[str, int]](), Counter[str]()
+    fence = ""
+    for number, line in enumerate(lines):
+        mark = _FENCE.fullmatch(line.text)
+        if fence:
+            fence = "" if mark and mark["mark"].startswith(fence) and not mark["info"].strip() else fence
+        elif mark:
+            fence = mark["mark"]
+        elif heading := _HEADING.fullmatch(line.text):
+            headings[number] = heading
+        elif opening := _OPENING.fullmatch(line.text):
+            pending.append((opening[1], number))
+            names[opening[1]] += 1
+        elif (closing := _CLOSING.fullmatch(line.text)) and names[closing[1]]:
+            name, at = "", 0
+            while name != closing[1]:  # what was opened since is not closed, so it opens nothing
+                name, at = pending.pop()
+                names[name] -= 1
+            tags[at] = number
+    return headings, tags
