@@ -8,8 +8,6 @@ from collections.abc import Mapping, Sequence
 from random import Random
 from typing import TypeAlias
 
-from optimizer.search.entrant import mean
-
 Scores: TypeAlias = Mapping[str, Mapping[str, float]]
 """Scores by prompt and by case."""
 
@@ -37,10 +35,9 @@ def covers(one: Mapping[str, float], other: Mapping[str, float], *, margin: floa
     return sum(one[c] for c in shared) >= sum(other[c] for c in shared) and advantage <= margin
 
 
-def draw(scores: Scores, members: Sequence[str], count: int, random: Random) -> tuple[str, ...]:
-    """Up to `count` different members, each the likelier the more cases it is best on; the best mean is always one."""
-    best = max(members, key=lambda one: mean(scores[one]))
-    drawn, left = [best], [one for one in members if one != best]
+def draw(scores: Scores, members: Sequence[str], first: str, count: int, random: Random) -> tuple[str, ...]:
+    """`first`, and other members up to `count`, each the likelier the more cases it is best on."""
+    drawn, left = [first], [one for one in members if one != first]
     while left and len(drawn) < count:
         weights = [1 + _wins(scores, one, members) for one in left]
         drawn.append(random.choices(left, weights)[0])

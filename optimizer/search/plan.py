@@ -17,7 +17,7 @@ class SearchPlan:
         max_rounds: rounds at most. `patience` is how many may go by without a better prompt.
         passing: the score from which an answer is not criticised, (0, 1].
         quorum: independent sources that a root cause needs; `per_source` is how many criticisms of one source count.
-        max_losses: calls of the critic in one round.
+        max_losses: answers that the critic is asked about in one round; `critic_samples` is how often about each.
         max_causes: root causes in one step, best founded first; `causes_chars` is the budget of their words.
         margin: how many cases' worth of advantage are taken for noise when prompts are compared case by case.
         length_penalty: what a prompt loses in score when it is twice as long as the seed.
@@ -37,6 +37,7 @@ class SearchPlan:
     quorum: int = 2
     per_source: int = 3
     max_losses: int = 96
+    critic_samples: int = 1
     max_causes: int = 8
     causes_chars: int = 12_000
     margin: float = 1.0

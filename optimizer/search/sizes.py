@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from optimizer.document import Document
 from optimizer.errors import BadInput
+from optimizer.prompts import PromptVersion
 from optimizer.search.plan import SearchPlan
 from optimizer.types import Case
 
@@ -22,8 +24,10 @@ class Sizes:
     regression: int
 
 
-def checked(train: Sequence[Case], validation: Sequence[Case], plan: SearchPlan) -> Sizes:
+def checked(prompt: PromptVersion, train: Sequence[Case], validation: Sequence[Case], plan: SearchPlan) -> Sizes:
     """The sizes for these rows and this budget. Raises BadInput when nothing could be found with them."""
+    if not Document.of(prompt.body).lines:
+        raise BadInput("the prompt has no line that may change", "give it a text, or a system message")
     for name, rows in (("training", train), ("validation", validation)):
         if not rows:
             raise BadInput(f"there are no {name} rows", f"give some {name} rows")
@@ -45,3 +49,16 @@ def checked(train: Sequence[Case], validation: Sequence[Case], plan: SearchPlan)
     share = plan.max_task_calls // (_ROUNDS + 1) - len(validation)
     size = max(least, min(len(train), share))
     return Sizes(train=size, regression=max(4, round(size * _REGRESSION_SHARE)))
+
+
+def breadth(plan: SearchPlan, left: int, cost: int) -> tuple[int, int]:
+    """How many parents a round takes, and how many rewrites of each.
+
+    One of one, unless the budget would be enough for a few more rounds of as many rewrites.
+
+    Args:
+        left: task calls. `cost` is what one rewrite costs that is measured in full.
+    """
+    rewrites = max(1, left // (max(1, cost) * _ROUNDS))
+    edits = min(plan.edits_per_parent, rewrites)
+    return max(1, min(plan.parents, rewrites // edits)), edits

@@ -7,8 +7,10 @@ wait until it is known how many of the others are bad. So what is asked never de
 from collections import defaultdict
 from collections.abc import Sequence
 
-from optimizer.backward import Critic, DroppedLoss, backward
-from optimizer.errors import Declined
+from optimizer.backward import numbered
+from optimizer.critic import Critic, criticise
+from optimizer.document import Document
+from optimizer.errors import BadReply, Declined, Transient
 from optimizer.fence import Fence
 from optimizer.identity import Json, canonical, digest
 from optimizer.ports import LanguageModel
@@ -31,21 +33,23 @@ class Studies:
         self, prompt: PromptVersion, trials: Trials, model: LanguageModel, *, plan: SearchPlan, fence: Fence
     ) -> None:
         self.trials = trials
+        self.failures = 0
+        """Calls of the critic that gave nothing usable."""
         self._prompt = prompt
         self._model = model
         self._plan = plan
         self._fence = fence
-        self._critic = Critic(model=plan.critic_model, attempts=plan.attempts, max_tokens=plan.critic_max_tokens)
-        self._said: dict[str, dict[str, Gradient | DroppedLoss]] = defaultdict(dict)
+        self._said: dict[str, dict[str, tuple[Gradient, ...]]] = defaultdict(dict)
 
     async def study(self, entrant: Entrant, rows: Sequence[Case], purse: Purse) -> None:
         """Run the prompt on these rows, and have what is bad criticised."""
         said, asked = self._said[entrant.id], set[str]()
+        shown = numbered(Document.of(entrant.body))
 
         async def criticised(case: Case, trial: Trial) -> None:
             if self._bad(trial) and case.id not in said:
                 asked.add(case.id)
-                said[case.id] = await self._gradient(entrant.body, self._loss(entrant.body, case, trial))
+                said[case.id] = await self._gradients(shown, self._loss(entrant.body, case, trial))
 
         early = {case.id for case in rows[: self._plan.max_losses]}
 
@@ -60,7 +64,7 @@ class Studies:
     def gradients(self, entrant: Entrant) -> tuple[Gradient, ...]:
         """What the critic said about the prompt, in the order of the cases."""
         said = self._said[entrant.id]
-        return tuple(g for case_id in sorted(said) if isinstance(g := said[case_id], Gradient))
+        return tuple(gradient for case_id in sorted(said) for gradient in said[case_id])
 
     def failing(self, entrant: Entrant) -> tuple[str, ...]:
         """The ids of the rows that the prompt answers badly."""
@@ -69,17 +73,33 @@ class Studies:
     def _bad(self, trial: Trial) -> bool:
         return isinstance(trial.result, Scored) and trial.result.value < self._plan.passing
 
-    async def _gradient(self, body: Body, loss: TextLoss) -> Gradient | DroppedLoss:
-        version = PromptVersion(name=self._prompt.name, version=self._prompt.version, body=body)
+    async def _gradients(self, shown: str, loss: TextLoss) -> tuple[Gradient, ...]:
+        """What the critic says, in one answer or several; nothing when its calls failed."""
+        plan, run = self._plan, loss.trace.generation
+        critic = Critic(
+            model=plan.critic_model,
+            attempts=plan.attempts,
+            max_tokens=plan.critic_max_tokens,
+            samples=plan.critic_samples,
+        )
+        about: dict[str, Json] = {
+            "input": run.input,
+            "output": run.output,
+            "kind": loss.kind.value,
+            "complaint": loss.text,
+        }
         try:
-            return (await backward(version, [loss], self._model, critic=self._critic, fence=self._fence))[0]
-        except Declined as error:
-            return DroppedLoss(loss=loss, reason=f"Declined: {error}")
+            said = await criticise(shown, about, self._model, critic=critic, fence=self._fence)
+        except (BadReply, Transient, Declined):
+            self.failures += 1
+            return ()
+        return tuple(Gradient(loss=loss, warrants_change=one.change, text=one.text) for one in said)
 
     def _loss(self, body: Body, case: Case, trial: Trial) -> TextLoss:
         """The judgement as a text loss; of a judge without words, the expected answer as a correction."""
         assert isinstance(trial.result, Scored)
         value, said = trial.result.value, trial.result.reason.strip()
+        expected = case.reference.strip() if type(case.reference) is str else ""
         generation = Generation(
             id=case.id,
             trace_id=digest("run", body_json(body), case.id),
@@ -92,9 +112,11 @@ class Studies:
             model=self._plan.task_model,
             source_key=case.source_key or case.id,
         )
-        kind, text = LossKind.FEEDBACK, said or f"The answer scored {value:.2f} of 1."
         return TextLoss(
-            trace=Trace(generation=generation, scores=()), kind=kind, text=text, weight=max(_LEAST_WEIGHT, 1 - value)
+            trace=Trace(generation=generation, scores=()),
+            kind=LossKind.CORRECTION if expected and not said else LossKind.FEEDBACK,
+            text=said or expected or f"The answer scored {value:.2f} of 1.",
+            weight=max(_LEAST_WEIGHT, 1 - value),
         )
 
 

@@ -1,0 +1,100 @@
+"""Measures rewrites: alone, or against each other.
+
+One rewrite is studied on training rows and run on the validation rows at once, for nothing in one waits for the other.
+Several are first screened on a few training rows, which decides nothing but who goes on; a merge of the best two joins
+them; then they race on the validation rows, and the winner is studied.
+"""
+
+from collections.abc import Callable, Sequence
+
+from optimizer.search.budget import Budget
+from optimizer.search.entrant import Entrant, mean, values
+from optimizer.search.merging import merged
+from optimizer.search.plan import SearchPlan
+from optimizer.search.racing import rungs, survivors
+from optimizer.search.rows import Rows
+from optimizer.search.study import Studies
+from optimizer.search.tasks import together
+from optimizer.search.trials import Trials
+from optimizer.types import Case
+
+_SPARE = 3
+"""Calls set aside for second tries of trials that could not be scored."""
+
+
+class Contest:
+    """Who is run on what, out of one budget."""
+
+    def __init__(self, budget: Budget, studies: Studies, validation: Trials, rows: Rows, *, plan: SearchPlan) -> None:
+        self._budget = budget
+        self._studies = studies
+        self._validation = validation
+        self._rows = rows
+        self._plan = plan
+
+    async def measure(self, entrant: Entrant, rows: Sequence[Case]) -> None:
+        """Study and validate one prompt, at once; what each of both may spend is set aside first."""
+        cases = self._validation.cases
+        purses = [
+            self._budget.grant(self._validation.unpaid(entrant.body, cases) + _SPARE),
+            self._budget.grant(self._studies.trials.unpaid(entrant.body, rows) + _SPARE),
+        ]
+
+        async def validated() -> None:
+            await self._validation.run(entrant.body, cases, purses[0])
+
+        await together([validated(), self._studies.study(entrant, rows, purses[1])])
+        for purse in purses:
+            purse.close()
+
+    async def winner(
+        self, entrants: Sequence[Entrant], parents: Sequence[Entrant], round_: int, announce: Callable[[Entrant], None]
+    ) -> Entrant:
+        """The best of several rewrites, measured in full.
+
+        Args:
+            announce: told of a merge that joins them.
+        """
+        if len(entrants) > 1:
+            entrants = await self._screened(entrants, parents, round_, announce)
+        if len(entrants) > 1:
+            entrants = await self._raced(entrants)
+        [best] = entrants
+        parent = next(one for one in parents if one.id == best.parent)
+        await self.measure(best, self._rows.of_child(parent, round_))
+        return best
+
+    async def _screened(
+        self, entrants: Sequence[Entrant], parents: Sequence[Entrant], round_: int, announce: Callable[[Entrant], None]
+    ) -> list[Entrant]:
+        """The better half on a few training rows, and a merge of the two best of one parent."""
+        trials = self._studies.trials
+        await self._run(trials, entrants, self._rows.of_screen(entrants, parents, round_))
+        found = {one.id: values(trials.known(one.body)) for one in entrants}
+        kept = [one for one in entrants if one.id in survivors(found)]
+        first, second, *_ = sorted(entrants, key=lambda one: -mean(found[one.id]))
+        parent = next(one for one in parents if one.id == first.parent)
+        joined = (
+            merged(parent, first, second, trials, passing=self._plan.passing) if second.parent == parent.id else None
+        )
+        if joined is not None and joined.id not in found:
+            announce(joined)
+            kept.append(joined)
+        return kept
+
+    async def _raced(self, entrants: Sequence[Entrant]) -> list[Entrant]:
+        """One of them, by successive halving on the validation cases."""
+        left = list(entrants)
+        for size in rungs(len(left), len(self._validation.cases)):
+            await self._run(self._validation, left, self._validation.cases[:size])
+            kept = survivors({one.id: values(self._validation.known(one.body)) for one in left})
+            left = [one for one in left if one.id in kept]
+            if len(left) == 1:
+                break
+        return left[:1]
+
+    async def _run(self, trials: Trials, entrants: Sequence[Entrant], cases: Sequence[Case]) -> None:
+        purses = [self._budget.grant(trials.unpaid(one.body, cases) + _SPARE) for one in entrants]
+        await together(trials.run(one.body, cases, purse) for one, purse in zip(entrants, purses, strict=True))
+        for purse in purses:
+            purse.close()
