@@ -21,7 +21,6 @@ from deploy.offline.run import Files, Order, files, found_by
 from deploy.settings import Settings, load
 from deploy.wiring import language_model
 from optimizer.errors import BadSettings
-from optimizer.search.events import silent
 from optimizer.search.found import Found
 from optimizer.types import Missing, Usage
 
@@ -92,7 +91,7 @@ def watched(order: Order, given: Files, terminal: Terminal) -> tuple[Found, Ledg
         nonlocal ledger
         async with language_model(order.settings) as model:
             ledger = Ledger(model, on_task=lambda done: advance(done, order.max_task_calls))
-            found, jury = await found_by(order, given, ledger, silent)
+            found, jury = await found_by(order, given, ledger)
             return found, ledger, jury
 
     what = f"Trying prompts on {len(given.train.cases)} and {len(given.validation.cases)} rows"
@@ -142,10 +141,12 @@ def render(shown: dict[str, Any], terminal: Terminal) -> None:
         render_change(change, edits[change["edit"]], terminal)
     if shown["rejected"]:
         terminal.say()
-        terminal.say(f"Tried and dropped: {len(shown['rejected'])} edits; the lineage file says why", style="bold")
+        terminal.say(f"Edits tried and dropped: {len(shown['rejected'])}; the lineage file says why", style="bold")
     terminal.say()
     if not terminal.as_json:
         terminal.out.print(bill(shown))
+        if shown["total"]["cost_usd"] == Missing.NOT_PRICED:
+            terminal.say("Where there is no price, set `model.prices` in tracegrad.yaml.", style="dim")
     terminal.say()
     terminal.say("What this does not show", style="bold")
     for sentence in shown["does_not_show"]:

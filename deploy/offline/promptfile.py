@@ -1,6 +1,6 @@
 """A prompt in a file: text, or a chat as JSON or YAML when the name says so; read, and written in the same shape.
 
-Must never change more of a file than the edits did: line endings and the last line break stay.
+A text keeps its line endings and its last line break: nothing may change but what the edits change.
 """
 
 import json
@@ -45,7 +45,18 @@ def written(prompt: Body, out: Path) -> str:
     parts = json.loads(body_json(prompt))
     if out.suffix.lower() in JSON:
         return json.dumps(parts, indent=2, ensure_ascii=False) + "\n"
-    return yaml.safe_dump(parts, allow_unicode=True, sort_keys=False, width=120)
+    return yaml.dump(parts, Dumper=_Blocks, allow_unicode=True, sort_keys=False, width=120)
+
+
+class _Blocks(yaml.SafeDumper):
+    """Writes texts of several lines as they read."""
+
+    def represent_str(self, data: str) -> yaml.ScalarNode:
+        """One text, as a block when it has line breaks."""
+        return self.represent_scalar("tag:yaml.org,2002:str", data, style="|" if "\n" in data else None)
+
+
+_Blocks.add_representer(str, _Blocks.represent_str)
 
 
 def _is_chat(path: Path) -> bool:

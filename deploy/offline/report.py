@@ -4,23 +4,22 @@ Holds no time, so that the same run gives the same bytes. Must never claim more 
 """
 
 import json
-from dataclasses import dataclass
 from enum import StrEnum
 from importlib.metadata import version
 from math import fsum
 from typing import Any
 
+from deploy.offline.compared import Compared, compare
 from deploy.offline.ledger import Jury, Ledger
 from deploy.offline.rows import repeated
 from deploy.offline.run import Files, Order
 from gates.statistics import interval
-from optimizer.document import ChangeOp, Document
+from optimizer.document import Change, ChangeOp, Document
 from optimizer.engine import META_VERSIONS
 from optimizer.meta import judge as judge_meta
-from optimizer.prompts import Body, body_json
+from optimizer.prompts import body_json
 from optimizer.search.found import Found
-from optimizer.template import fill
-from optimizer.types import Candidate, Case, Edit, Gradient, Missing, Usage
+from optimizer.types import Candidate, Edit, Gradient, Usage
 
 
 class Result(StrEnum):
@@ -29,19 +28,6 @@ class Result(StrEnum):
     IMPROVED = "improved"
     NO_CHANGE = "no change"
     SPENT = "budget spent without a result"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Compared:
-    """Scores of two prompts on the rows that both were scored on, in the order of the file."""
-
-    before: tuple[float, ...]
-    after: tuple[float, ...]
-
-    @property
-    def differences(self) -> tuple[float, ...]:
-        """After minus before, row by row."""
-        return tuple(after - before for before, after in zip(self.before, self.after, strict=True))
 
 
 def result_of(found: Found) -> Result:
@@ -81,20 +67,6 @@ def document(order: Order, given: Files, found: Found, ledger: Ledger, jury: Jur
         "base": json.loads(body_json(base)),
         "prompt": json.loads(body_json(body)),
     }
-
-
-def compare(before: Body, after: Body, cases: tuple[Case, ...], ledger: Ledger, jury: Jury) -> Compared:
-    """What both prompts scored, row by row; rows that only one of them was scored on are left out."""
-    pairs = [(_worth(before, case, ledger, jury), _worth(after, case, ledger, jury)) for case in cases]
-    both = [(x, y) for x, y in pairs if x is not None and y is not None]
-    return Compared(before=tuple(x for x, _ in both), after=tuple(y for _, y in both))
-
-
-def _worth(body: Body, case: Case, ledger: Ledger, jury: Jury) -> float | None:
-    answer = ledger.answer(fill(body, case.input))
-    if isinstance(answer, Missing):
-        return None
-    return 0.0 if answer is None else jury.score(case, answer)
 
 
 def _score(compared: Compared, rows: int) -> dict[str, Any]:
@@ -139,7 +111,7 @@ def _limits(result: Result, compared: Compared, given: Files, jury: Jury) -> lis
     return said
 
 
-def _change(change: Any) -> dict[str, Any]:
+def _change(change: Change) -> dict[str, Any]:
     return {
         "op": change.op,
         "line": change.line_id,

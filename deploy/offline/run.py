@@ -3,22 +3,25 @@
 Everything that can be wrong with the files is found before anything is spent. Must never write a file.
 """
 
-from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from deploy.offline import promptfile, rows
+from deploy.offline.compared import compare
 from deploy.offline.evaluators import opened
 from deploy.offline.ledger import Jury, Ledger
 from deploy.offline.rows import Rows
 from deploy.settings import Settings
+from optimizer.errors import BadReply, ServerFault
 from optimizer.fence import Fence
 from optimizer.identity import digest
-from optimizer.prompts import PromptVersion, body_json
-from optimizer.search.events import Event
+from optimizer.ports import LanguageModel, ModelRequest
+from optimizer.prompts import Message, PromptVersion, body_json
 from optimizer.search.found import Found
 from optimizer.search.plan import SearchPlan
 from optimizer.search.search import search
+from optimizer.search.sizes import checked
 from optimizer.template import contents
 
 
@@ -52,21 +55,33 @@ class Files:
 
 
 def files(order: Order) -> Files:
-    """Read what was handed in. Raises BadInput."""
+    """Read what was handed in. Raises BadInput, also when the budget is too small for these rows."""
     body = promptfile.load(order.prompt)
     train, validation = rows.load(order.train), rows.load(order.validation)
     rows.check_apart(train, validation)
     rows.check_filled(body, train)
     rows.check_filled(body, validation)
     prompt = PromptVersion(name=order.prompt.stem, version=1, body=body)
-    return Files(prompt=prompt, train=train, validation=validation)
+    given = Files(prompt=prompt, train=train, validation=validation)
+    checked(prompt, train.cases, validation.cases, plan(order, given))
+    return given
 
 
-async def found_by(order: Order, given: Files, ledger: Ledger, watch: Callable[[Event], None]) -> tuple[Found, Jury]:
-    """Search. Raises BadInput before anything is spent, and later whatever model and evaluator raise."""
+async def found_by(order: Order, given: Files, ledger: Ledger) -> tuple[Found, Jury]:
+    """Search.
+
+    Raises:
+        BadInput: the evaluator cannot be used.
+        ServerFault: no validation row could be answered.
+        TracegradError: model and evaluator's own.
+    """
     secret = fence_secret(order, given)
-    critic = order.settings.model.critic
-    async with opened(order.evaluator, folder=order.folder, model=ledger, judge_model=critic, secret=secret) as judge:
+    models = order.settings.model
+    async with opened(
+        order.evaluator, folder=order.folder, model=ledger, judge_model=models.critic, secret=secret
+    ) as judge:
+        for model_id in dict.fromkeys((models.task, models.critic)):
+            await check_model(ledger, model_id)
         jury = Jury(judge)
         found = await search(
             given.prompt,
@@ -76,9 +91,18 @@ async def found_by(order: Order, given: Files, ledger: Ledger, watch: Callable[[
             judge=jury,
             plan=plan(order, given),
             fence=Fence.of(secret),
-            watch=watch,
         )
+    seed = given.prompt.body
+    if found.task_calls and not compare(seed, seed, given.validation.cases, ledger, jury).before:
+        raise jury.useless() if jury.refusals else ServerFault("the task model answered none of the validation rows")
     return found, jury
+
+
+async def check_model(model: LanguageModel, model_id: str) -> None:
+    """One tiny call, to find a wrong key or name before a hundred calls are paid. Raises the model's errors."""
+    asked = (Message(role="user", content="Answer with OK."),)
+    with suppress(BadReply):
+        await model.complete(ModelRequest(purpose="check", model=model_id, messages=asked, max_tokens=256))
 
 
 def plan(order: Order, given: Files) -> SearchPlan:
