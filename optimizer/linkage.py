@@ -14,14 +14,14 @@ depends on the voices and their order alone. Nothing here may look at a text.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from itertools import count
 
 from optimizer.likeness import Vector
 
-WORK = 3_000_000
+WORK = 400_000
 """Products of vector entries, at most, to found the clusters, and again to join the others to them: well under half a
 second each. Criticisms of everyday words found clusters by the thousand within it."""
 
@@ -78,13 +78,20 @@ class _Cluster:
     whole: _Part = field(default_factory=_Part)
     of: dict[str, _Part] = field(default_factory=dict)
 
-    def take(self, members: Iterable[int], voices: Sequence[Voice]) -> None:
-        for member in members:
-            voice = voices[member]
-            self.members.append(member)
-            for source, share in voice.shares.items():
-                self.of.setdefault(source, _Part()).add(voice.vector, share, times=share)
-                self.whole.add(voice.vector, share, times=share)
+    @classmethod
+    def alone(cls, member: int, voice: Voice) -> "_Cluster":
+        """One voice."""
+        cluster = cls(members=[member])
+        for source, share in voice.shares.items():
+            cluster.of[source] = _Part()
+            cluster.of[source].add(voice.vector, share, times=share)
+        weight = sum(voice.shares.values())
+        cluster.whole.add(voice.vector, weight, times=weight)
+        return cluster
+
+    def mean(self, other: "_Cluster") -> float:
+        """How alike their members are, in the mean."""
+        return _dot(self.whole.vector, other.whole.vector) / (self.whole.weight * other.whole.weight)
 
     def join(self, other: "_Cluster") -> None:
         self.members += other.members
@@ -124,77 +131,56 @@ def _affordable(vectors: Sequence[Vector]) -> int:
 
 
 def _agglomerated(voices: Sequence[Voice], alike: float) -> list[_Cluster]:
-    clusters = {}
-    for position in range(len(voices)):
-        clusters[position] = _Cluster()
-        clusters[position].take([position], voices)
-    near = _near(voices, clusters)
+    """Join the two nearest clusters until none are alike.
+
+    What is joined is no nearer to a third than the nearer of its two parts was: only those that were alike with one of
+    them are looked at again.
+    """
+    clusters = {position: _Cluster.alone(position, voice) for position, voice in enumerate(voices)}
+    near: dict[int, set[int]] = {position: set() for position in clusters}
     pairs: list[tuple[float, int, int]] = []
     fresh = count(len(voices))
-
-    def offer(one: int, other: int) -> None:
-        mean = near[one][other] / (clusters[one].whole.weight * clusters[other].whole.weight)
-        if mean >= alike - _ROUNDING:
-            heappush(pairs, (-mean, one, other))
-
-    for one, row in near.items():
-        for other in row:
-            if one < other:
-                offer(one, other)
+    for one, other, mean in _alike(voices, alike):
+        near[one].add(other)
+        near[other].add(one)
+        pairs.append((-mean, one, other))
+    heapify(pairs)
     while pairs:
-        _, one, other = heappop(pairs)
-        if one not in clusters or other not in clusters:
-            continue
-        if not _holds(clusters[one], clusters[other], near[one][other], alike):
+        minus, one, other = heappop(pairs)
+        if one not in clusters or other not in clusters or not _holds(clusters[one], clusters[other], -minus, alike):
             continue
         large, small = sorted((clusters.pop(one), clusters.pop(other)), key=lambda c: -len(c.of))
         large.join(small)
         new = next(fresh)
+        near[new] = set()
+        for third in (near.pop(one) | near.pop(other)) & clusters.keys():
+            mean = large.mean(clusters[third])
+            if mean >= alike - _ROUNDING:
+                near[new].add(third)
+                near[third].add(new)
+                heappush(pairs, (-mean, third, new))
         clusters[new] = large
-        near[new] = _sums(near.pop(one), near.pop(other), without=(one, other))
-        for third, total in near[new].items():
-            row = near[third]
-            row.pop(one, None)
-            row.pop(other, None)
-            row[new] = total
-            offer(third, new)
     return list(clusters.values())
 
 
-def _near(voices: Sequence[Voice], clusters: Mapping[int, _Cluster]) -> dict[int, dict[int, float]]:
-    """For every voice those that share a word with it, and the sum of their weighted likeness."""
+def _alike(voices: Sequence[Voice], alike: float) -> Iterator[tuple[int, int, float]]:
+    """The pairs of voices that are alike, and how much."""
     postings: dict[str, list[tuple[int, float]]] = defaultdict(list)
-    near: dict[int, dict[int, float]] = {}
     for position, voice in enumerate(voices):
-        weight = clusters[position].whole.weight
         row: dict[int, float] = defaultdict(float)
         for key, value in voice.vector.items():
             for other, theirs in postings[key]:
                 row[other] += value * theirs
             postings[key].append((position, value))
-        near[position] = {}
-        for other, cosine in row.items():
-            near[position][other] = near[other][position] = cosine * weight * clusters[other].whole.weight
-    return near
+        yield from ((other, position, cosine) for other, cosine in row.items() if cosine >= alike - _ROUNDING)
 
 
-def _sums(one: Mapping[int, float], other: Mapping[int, float], *, without: tuple[int, int]) -> dict[int, float]:
-    keys = (one.keys() | other.keys()) - set(without)
-    return {key: one.get(key, 0.0) + other.get(key, 0.0) for key in keys}
-
-
-def _holds(one: _Cluster, other: _Cluster, total: float, alike: float) -> bool:
-    """Whether two clusters are alike in the mean, and would be without any one source.
-
-    Args:
-        total: the sum of the weighted likeness of their pairs.
-    """
+def _holds(one: _Cluster, other: _Cluster, mean: float, alike: float) -> bool:
+    """Whether two clusters that are alike in the mean would be so without any one source."""
     small, large = sorted((one, other), key=lambda c: len(c.of))
-    mean = total / (small.whole.weight * large.whole.weight)
-    if mean < alike - _ROUNDING:
-        return False
     harmless = (mean - alike) / (1 - alike) * large.whole.weight  # so much of one side may go, were it all alike
     suspects = [source for source, part in large.of.items() if part.weight > harmless and source not in small.of]
+    total = mean * small.whole.weight * large.whole.weight
     return all(_holds_without(source, small, large, total, alike) for source in (*small.of, *suspects))
 
 
@@ -229,18 +215,13 @@ def _joined(clusters: Sequence[_Cluster], voices: Sequence[Voice], rest: range, 
         if work > WORK:
             break
         best = min(row, key=lambda number: (-row[number], number), default=None)
-        if best is not None and _welcome(active[best], voices[position], row[best], alike):
+        newcomer = _Cluster.alone(position, voices[position])
+        if best is not None and row[best] >= alike and _holds(active[best], newcomer, row[best], alike):
             joining.append((position, best))
     for position, best in joining:
-        active[best].take([position], voices)
+        active[best].join(_Cluster.alone(position, voices[position]))
     joined = {position for position, _ in joining}
     return tuple(position for position in rest if position not in joined)
-
-
-def _welcome(cluster: _Cluster, voice: Voice, mean: float, alike: float) -> bool:
-    newcomer = _Cluster()
-    newcomer.take([0], [voice])
-    return _holds(cluster, newcomer, mean * newcomer.whole.weight * cluster.whole.weight, alike)
 
 
 def _dot(one: Vector, other: Vector) -> float:
