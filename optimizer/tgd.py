@@ -27,9 +27,14 @@ __all__ = ["Example", "NoCandidate", "PastStep", "RefusedEdit", "Rewriter", "Ste
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoCandidate:
-    """The text stays as it is, and why: the default."""
+    """The text stays as it is, and why: the default.
+
+    Attributes:
+        failed: a change was called for and could not be made: no usable reply, or nothing that may stand.
+    """
 
     reason: str
+    failed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,11 +95,12 @@ async def step(
         made = await _edits(document, told, model, rewriter, fence, source_texts, history, sample)
     except BadReply as error:
         reason = f"the rewriter gave no usable reply in {rewriter.attempts} attempts: {error}"
-        return Step(candidate=NoCandidate(reason=reason), causes=told, left_out=left_out)
+        return Step(candidate=NoCandidate(reason=reason, failed=True), causes=told, left_out=left_out)
     result = Step(candidate=NoCandidate(reason=""), causes=told, left_out=left_out, refused=made.refused)
     after = document.apply(made.edits)
     if reason := _nothing_new(made, after, document):
-        return replace(result, candidate=NoCandidate(reason=reason))
+        failed = bool(made.rest or made.refused)
+        return replace(result, candidate=NoCandidate(reason=reason, failed=failed))
     candidate = Candidate(parent=parent, edits=made.edits, body=after.body)
     return replace(result, candidate=candidate, edits=made.edits, document=after)
 

@@ -1,0 +1,252 @@
+"""Losses: what is wrong with an output, in words. Each is a function of the graph, forward and backward together.
+
+    loss_of = JudgedLoss("Correct, and in one sentence.")          a model judges by a rubric
+    loss = loss_of(answer, question=question, reference=expected)  several fields, images among them
+    loss = ExaminedLoss()(answer)                                  a model raises issues; nobody knows the solution
+    loss = MetricLoss(exact_match)(answer)                         any function that returns a score and feedback
+    loss = feedback(answer, "It is too long.")                     what a person said in production: no call
+    loss = correction(answer, "Two working days.")                 what a person wrote instead: no call
+
+The words of a loss are the gradient of what it is about, as they stand: that edge needs no model. An output that is
+good enough gives a gradient that warrants no change. Nothing here may put a text of the graph into a template.
+"""
+
+import asyncio
+import inspect
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from optimizer.autodiff.context import Engine
+from optimizer.autodiff.node import Node, Value
+from optimizer.autodiff.provenance import input_of, shown, trace_of
+from optimizer.autodiff.variable import Variable
+from optimizer.errors import BadInput, Garbled
+from optimizer.fence import excerpt
+from optimizer.identity import Json
+from optimizer.images import Image
+from optimizer.meta import examiner
+from optimizer.meta import judge as judge_meta
+from optimizer.ports import ModelRequest
+from optimizer.prompts import Message
+from optimizer.replies import JsonObject, ask, text_in
+from optimizer.types import Gradient, LossKind, Scored, TextLoss
+
+PASSING = 0.9
+"""The score from which nothing has to change."""
+
+_LEAST_WEIGHT = 0.05
+_REASON_CHARS = 1_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """What a loss says about an output."""
+
+    kind: LossKind
+    text: str
+    change: bool = True
+    weight: float = 1.0
+
+
+Field: TypeAlias = Variable | str
+Finding: TypeAlias = Callable[[Node], Awaitable[Said]]
+
+
+class Loss:
+    """The function behind one loss node: `find` says what is wrong with its first parent."""
+
+    tolerant = False
+    asks = False
+
+    def __init__(self, find: Finding, *, purpose: str, source: str = "") -> None:
+        self.purpose = purpose
+        self._find = find
+        self._source = source
+        self._said: Said | None = None
+
+    async def forward(self, node: Node) -> Value:
+        """The words of the loss."""
+        self._said = await self._find(node)
+        return self._said.text
+
+    async def backward(self, node: Node, about: Node) -> Sequence[Gradient]:  # noqa: ARG002  # the same for all
+        """The words of the loss, once; they are about the output and about every field that can change."""
+        said = self._said or Said(kind=LossKind.FEEDBACK, text=node.text)
+        source = self._source or next((parent.source for parent in node.parents if parent.source), "")
+        trace = trace_of(node.parents[0], source=source)
+        loss = TextLoss(trace=trace, kind=said.kind, text=said.text, weight=said.weight)
+        return (Gradient(loss=loss, warrants_change=said.change, text=said.text),)
+
+
+class JudgedLoss:
+    """A model judges an output by a rubric, with as many named fields beside it as the rubric speaks of.
+
+    Args:
+        rubric: what a good output is, in the owner's words; any text, braces included.
+        judge_model: the engine's critic when empty.
+        passing: the score from which nothing has to change, in (0, 1].
+    """
+
+    _system = judge_meta.SYSTEM
+
+    def __init__(self, rubric: str, *, judge_model: str = "", passing: float = PASSING) -> None:
+        if not rubric.strip():
+            raise BadInput("the rubric is empty", "say what a good answer is")
+        self._rubric = rubric
+        self._judge_model = judge_model
+        self._passing = passing
+
+    def __call__(self, output: Variable, **fields: Field) -> Variable:
+        """The loss of this output. `input` is what the output was computed from, unless a field of that name says
+        otherwise; images among the fields are shown to the judge."""
+
+        async def find(node: Node) -> Said:
+            return await self._judge(node, tuple(fields))
+
+        others = [_variable(name, field) for name, field in fields.items()]
+        return Variable.computed(
+            Loss(find, purpose="judge an answer by a rubric"),
+            [output, *others],
+            role=f"what is wrong with {output.role}",
+        )
+
+    async def _judge(self, node: Node, names: Sequence[str]) -> Said:
+        engine = _engine(node)
+        output, *others = node.parents
+        request = self._request(engine, output, dict(zip(names, others, strict=True)))
+        return (await ask(engine.model, request, self._read, attempts=engine.attempts)).value
+
+    def _request(self, engine: Engine, output: Node, fields: Mapping[str, Node]) -> ModelRequest:
+        about: dict[str, Json] = {"input": input_of(output), "reference": None, "complaint": ""}
+        about |= {name: shown(node.value) for name, node in fields.items()}
+        about["output"] = shown(output.value)
+        user = f"RUBRIC\n{self._rubric}\n{engine.fence.wrap(about)}"
+        images = [node.value for node in (output, *fields.values()) if isinstance(node.value, Image)]
+        return ModelRequest(
+            purpose="judge",
+            model=self._judge_model or engine.critic_model,
+            messages=(
+                Message(role="system", content=self._system),
+                Message(role="user", content=user, parts=(user, *images) if images else ()),
+            ),
+            reply_schema=judge_meta.SCHEMA,
+            reply_name=judge_meta.REPLY_NAME,
+            max_tokens=engine.max_tokens,
+        )
+
+    def _read(self, fields: JsonObject) -> Said:
+        score, text = fields.get("score"), excerpt(text_in(fields, "reason").strip(), _REASON_CHARS)
+        if isinstance(score, bool) or not isinstance(score, int | float) or not 0 <= score <= 1:
+            raise Garbled('"score" must be a number from 0 to 1')
+        if not text:
+            raise Garbled('"reason" must say what is wrong')
+        return _scored(float(score), text, self._passing)
+
+
+class ExaminedLoss(JudgedLoss):
+    """A model raises issues with an answer whose solution nobody knows, and never solves the question itself."""
+
+    _system = examiner.SYSTEM
+
+    def __init__(
+        self,
+        instruction: str = "Is the reasoning sound, and does the conclusion follow?",
+        *,
+        judge_model: str = "",
+        passing: float = PASSING,
+    ) -> None:
+        super().__init__(instruction, judge_model=judge_model, passing=passing)
+
+
+Judgement: TypeAlias = Scored | tuple[float, str] | float
+Metric: TypeAlias = Callable[..., Judgement | Awaitable[Judgement]]
+
+
+class MetricLoss:
+    """Any function of the owner's that says what an output is worth, and why: a test run, a simulator, a comparison.
+
+    Args:
+        metric: takes the output and the fields by name, as texts or `Image`s; returns a score in [0, 1] with feedback,
+            or a score alone. A function that is no coroutine runs in a thread of its own.
+        purpose: what it measures, in words.
+    """
+
+    def __init__(self, metric: Metric, *, purpose: str = "", passing: float = PASSING) -> None:
+        self._metric = metric
+        self._purpose = purpose or getattr(metric, "__name__", "a metric").replace("_", " ").strip()
+        self._passing = passing
+
+    def __call__(self, output: Variable, **fields: Field) -> Variable:
+        """The loss of this output."""
+
+        async def find(node: Node) -> Said:
+            value, *others = (parent.value for parent in node.parents)
+            return await self._measure(value, dict(zip(fields, others, strict=True)))
+
+        others = [_variable(name, field) for name, field in fields.items()]
+        return Variable.computed(
+            Loss(find, purpose=self._purpose), [output, *others], role=f"what is wrong with {output.role}"
+        )
+
+    async def _measure(self, output: Value, fields: Mapping[str, Value]) -> Said:
+        if inspect.iscoroutinefunction(self._metric):
+            found = await self._metric(output, **fields)
+        else:
+            found = await asyncio.to_thread(self._metric, output, **fields)
+            if inspect.isawaitable(found):
+                found = await found
+        score, text = _judgement(found, self._purpose)
+        return _scored(score, text or f"It scored {score:.2f} of 1 for {self._purpose}.", self._passing)
+
+
+def feedback(output: Variable, comment: str, *, source: str = "") -> Variable:
+    """What a person or a judge has said about the output already: a loss as it stands.
+
+    Args:
+        source: who said it; who is behind the input when empty.
+    """
+    return _given(output, LossKind.COMMENT, comment.strip(), source)
+
+
+def correction(output: Variable, better: str, *, source: str = "") -> Variable:
+    """What a person wrote in place of the output: the best loss. The same text confirms the output."""
+    return _given(output, LossKind.CORRECTION, better.strip(), source)
+
+
+def _given(output: Variable, kind: LossKind, text: str, source: str) -> Variable:
+    if not text:
+        raise BadInput("the loss has no words", "leave it out, or say what was wrong")
+
+    async def find(node: Node) -> Said:
+        return Said(kind=kind, text=text, change=shown(node.parents[0].value).strip() != text)
+
+    function = Loss(find, purpose="hold what a person said", source=source)
+    return Variable.computed(function, [output], role=f"what was said about {output.role}")
+
+
+def _scored(score: float, text: str, passing: float) -> Said:
+    return Said(
+        kind=LossKind.FEEDBACK, text=text, change=score < passing, weight=min(1.0, max(_LEAST_WEIGHT, 1 - score))
+    )
+
+
+def _judgement(found: object, purpose: str) -> tuple[float, str]:
+    if isinstance(found, Scored):
+        found = (found.value, found.reason)
+    score, text = found if isinstance(found, tuple) and len(found) == 2 else (found, "")
+    if not isinstance(score, int | float) or not 0 <= score <= 1 or not isinstance(text, str):
+        raise BadInput(
+            f"'{purpose}' returned no score", "return a number from 0 to 1, or such a number and a text, or `Scored`"
+        )
+    return float(score), text.strip()
+
+
+def _variable(name: str, field: Field) -> Variable:
+    return field if isinstance(field, Variable) else Variable(field, role=name)
+
+
+def _engine(node: Node) -> Engine:
+    if node.engine is None:
+        raise BadInput("no language model is in use", "build the graph inside `with use(...)`")
+    return node.engine

@@ -1,0 +1,62 @@
+"""Where a loss comes from: the run behind an output of a text graph, as the trace that every gradient leads back to.
+
+A run outside production is a trace too: undated, without scores, its source the row or person that the graph's author
+named. Nothing here may shorten or interpret a text.
+"""
+
+from optimizer.autodiff.dataflow import post_order
+from optimizer.autodiff.node import Node, Value
+from optimizer.identity import canonical, digest
+from optimizer.images import Image
+from optimizer.types import UNDATED, Generation, Trace
+
+
+def trace_of(output: Node, *, source: str = "") -> Trace:
+    """The run that computed this output.
+
+    Args:
+        source: who is behind the loss, when that is not who is behind the input.
+    """
+    given = _given(output)
+    asked, answered = _as_input(given), shown(output.value)
+    behind = source or next((node.source for node in given if node.source), "")
+    key = digest("run", asked, answered, behind)
+    generation = Generation(
+        id=key,
+        trace_id=key,
+        prompt_name=output.role,
+        prompt_version=0,
+        environment="",
+        at=UNDATED,
+        input=asked,
+        output=answered,
+        model=output.engine.task_model if output.engine else "",
+        # inputs of which nobody said where they come from are as many sources as there are different ones
+        source_key=behind or (digest("input", asked) if given else ""),
+    )
+    return Trace(generation=generation, scores=())
+
+
+def input_of(output: Node) -> str:
+    """What the output was computed from, without what is being optimized: one text alone, or JSON of all."""
+    return _as_input(_given(output))
+
+
+def shown(value: Value) -> str:
+    """A value as text: an image by its type and digest."""
+    return f"({value.media_type} {value.sha256[:12]})" if isinstance(value, Image) else value
+
+
+def _given(output: Node) -> list[Node]:
+    """The leaves below the output that stay as they are."""
+    return [
+        node
+        for node in post_order(output)
+        if node is not output and node.function is None and not node.requires_grad and node.failure is None
+    ]
+
+
+def _as_input(given: list[Node]) -> str:
+    if len(given) == 1:
+        return shown(given[0].value)
+    return canonical([{"role": node.role, "text": shown(node.value)} for node in given]) if given else ""
