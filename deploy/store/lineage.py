@@ -71,6 +71,25 @@ class Lineage(Records):
             return frozenset(g.loss.id for id_ in ids for g in _gradients(connection, id_).values())
 
     @waiting_out
+    def judged(self, prompt: str, *, before: str, limit: int) -> tuple[tuple[Candidate, Verdict], ...]:
+        """The candidates of this prompt's last cycles that a gate has judged, oldest first.
+
+        Args:
+            before: a cycle; it and later ones are left out, so that a cycle that is resumed finds the same.
+        """
+        started = sa.select(cycle.c.started_at).where(cycle.c.id == before).scalar_subquery()
+        found = (
+            sa.select(candidate, cycle.c.verdict)
+            .join(cycle, (cycle.c.id == candidate.c.cycle_id) & (cycle.c.candidate_id == candidate.c.id))
+            .where(cycle.c.prompt == prompt, cycle.c.id != before, cycle.c.verdict != "", cycle.c.started_at <= started)
+            .order_by(cycle.c.started_at.desc(), cycle.c.id.desc())
+            .limit(limit)
+        )
+        with self._read() as connection:
+            rows = connection.execute(found).all()
+            return tuple((_candidate(connection, row), Verdict(row.verdict)) for row in reversed(rows))
+
+    @waiting_out
     def load_candidate(self, candidate_id: str, cycle_id: str = "") -> Candidate:
         """A candidate with its edits, causes, gradients, losses and traces.
 

@@ -58,6 +58,21 @@ def test_generations_are_found_by_version_and_time_newest_first(store: Store) ->
     assert store.traces.generations_of(["t1", "nowhere"]) == (old,)
 
 
+def test_what_gates_said_about_earlier_candidates_is_remembered_oldest_first(store: Store) -> None:
+    made = []
+    for day, verdict in ((21, Verdict.FAIL), (22, Verdict.PASS), (23, None), (24, Verdict.UNDECIDED)):
+        opened = store.cycles.open("support", f"2026-11-{day}T02:30Z", at=T0 + timedelta(days=day))
+        gradients = [gradient(day * 10 + n) for n in range(3)]
+        made.append(candidate(*gradients))
+        store.lineage.save(opened.id, gradients=gradients, causes=(), candidate=made[-1], at=T0)
+        store.cycles.note(opened.id, candidate_id=made[-1].id, verdict=verdict)
+    last = "support@2026-11-24T02:30Z"
+    assert store.lineage.judged("support", before=last, limit=8) == ((made[0], Verdict.FAIL), (made[1], Verdict.PASS))
+    assert store.lineage.judged("support", before=last, limit=1) == ((made[1], Verdict.PASS),)
+    assert store.lineage.judged("support", before="support@2026-11-21T02:30Z", limit=8) == ()
+    assert store.lineage.judged("other", before=last, limit=8) == ()
+
+
 def test_a_candidate_comes_back_with_everything_behind_it(store: Store) -> None:
     store.cycles.open("support", "2026-11-21T02:30Z", at=T0)
     store.cycles.note(CYCLE, parent_version=3)
