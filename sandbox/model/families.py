@@ -32,7 +32,8 @@ class Kind(StrEnum):
     NOISY = "noisy"
     """6 to 10 rules that are followed less reliably, and answers that change with every rewording."""
     CLASHING = "clashing"
-    """7 to 10 rules, prohibitions among them; the first prompt contradicts two; repeated rules and length hurt."""
+    """7 to 10 rules, half of them prohibitions, two of which the first prompt breaks by permitting what they forbid;
+    repeated rules and length hurt."""
     LONG = "long"
     """8 to 12 rules, half of them inside a long first prompt that leaves little room."""
 
@@ -109,8 +110,7 @@ def _first_prompt(kind: Kind, ideas: tuple[Idea, ...], key: tuple[object, ...]) 
     known = {Kind.MANY: 0, Kind.LONG: len(ideas) // 2, Kind.CLASHING: 1}.get(kind, 2)
     lines = [pick(idea.lines, *key, "stated", idea.key) for idea in ideas[:known]]
     if kind is Kind.CLASHING:
-        clashes = (_opposite(idea) for idea in ideas[known:])
-        lines += [line for line in clashes if line][:_CLASHES]
+        lines += [_permission(idea) for idea in ideas[known:] if idea.prohibition][:_CLASHES]
     if kind is Kind.LONG:
         lines = shuffled([*lines, *_FILLER], *key, "order")
     return [*_FRAME, *lines]
@@ -130,14 +130,10 @@ def _traits(kind: Kind, key: tuple[object, ...], best: str) -> Traits:
     return usual
 
 
-def _opposite(idea: Idea) -> str:
-    """A line that asks for the opposite of the idea; empty when none is easily made."""
-    for line in idea.lines:
-        bare = _NEGATION.sub("", line)
-        turned = f"Gladly {bare}" if idea.prohibition else f"Never {line[0].lower()}{line[1:]}"
-        if contradicts(idea, turned):
-            return turned
-    return ""
+def _permission(idea: Idea) -> str:
+    """A line that permits what the idea forbids."""
+    turned = (f"Gladly {_NEGATION.sub('', line)}" for line in idea.lines if _NEGATION.match(line))
+    return next(line for line in turned if contradicts(idea, line))
 
 
 def _between(low: int, high: int, *key: object) -> int:

@@ -10,6 +10,7 @@ optimizer gets the benefit:
 - A whole rewrite keeps every other line word for word, and never restates what the prompt states already.
 - An evaluation passes the grader's words on without error, and so does feedback on an answer; only the criticism of the
   prompt errs, once.
+- A vague criticism adds a general line only when no other criticism says anything in particular.
 - An update that shows its prompt shortened reads it whole from the conversations in the same request.
 - From questions with expected phrases alone it takes the ideas as from graded examples, although nothing says that the
   prompt misses them. A summary of two or three sentences holds six ideas, the most frequent ones.
@@ -71,9 +72,10 @@ def criticism(lab: Lab, prompt: str, example: Example, key: str) -> str:
 
 
 def rewritten(lab: Lab, prompt: str, said: Iterable[str], key: str) -> str:
-    """The whole prompt again, with a line for each idea that was criticised."""
+    """The whole prompt again, with a line for each idea that was criticised; nothing to say changes nothing."""
     lines = [Line(id=str(n), text=text) for n, text in enumerate(prompt.strip().split("\n"))]
-    found = dict.fromkeys(idea for text in said for idea in _criticised(lab, text))
+    told = list(said)
+    found = dict.fromkeys(idea for text in told for idea in _criticised(lab, text))
     for idea in found:
         parts = sentences("\n".join(line.text for line in lines))
         if any(states(idea, part) for part in parts) and not any(contradicts(idea, part) for part in parts):
@@ -85,7 +87,7 @@ def rewritten(lab: Lab, prompt: str, said: Iterable[str], key: str) -> str:
             lines.append(Line(id=str(len(lines)), text=text))
         else:
             lines = [Line(id=line.id, text=text) if line is weak else line for line in lines]
-    if not found:
+    if not found and any(words in text for text in told for words in VAGUE_WORDS):
         generic = pick(GENERIC, "rewriter", lab.seed, key, "generic")
         lines += [Line(id="generic", text=generic)] * all(line.text != generic for line in lines)
     return "\n".join(line.text for line in lines)

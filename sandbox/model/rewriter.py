@@ -31,6 +31,8 @@ def edits(lab: Lab, brief: Brief) -> dict[str, object]:
         made.append(_add(brief, order, cause, "It was demanded."))
     taken: set[str] = set()
     made += [_edit(lab, brief, cause, taken) for cause in causes if not _orders_of(cause)]
+    if brief.turn > 1:  # told to mend a reply, it does not say the same twice
+        made = list({edit["text"]: edit for edit in reversed(made)}.values())[::-1]
     return {"edits": made[: brief.max_edits]}
 
 

@@ -55,7 +55,7 @@ def _idea(row: _Row) -> Idea:
             f"Tell visitors about the {second} in so many words.",
             f"State what holds for the {first} and explain it.",
         ),
-        odd_lines=("Think of everything that makes a visit pleasant.",),
+        odd_lines=(f"Think of people who come with {row.topics[0]}.",),
     )
 
 
@@ -82,7 +82,7 @@ def _ban(row: _Row, promise: str) -> Idea:
             f"Do not offer or hint at a {second}.",
             f"The assistant must not grant a {first}, and should be frank about it.",
         ),
-        odd_lines=("Be modest in what you hold out.",),
+        odd_lines=(f"Be modest when it is about {row.topics[0]}.",),
         prohibition=True,
     )
 
