@@ -8,6 +8,7 @@ them; then they race on the validation rows, and the winner is studied.
 from collections.abc import Callable, Sequence
 
 from optimizer.search.budget import Budget
+from optimizer.search.credit import credited
 from optimizer.search.entrant import Entrant, mean, values
 from optimizer.search.merging import merged
 from optimizer.search.plan import SearchPlan
@@ -47,40 +48,39 @@ class Contest:
         for purse in purses:
             purse.close()
 
-    async def winner(
-        self, entrants: Sequence[Entrant], parents: Sequence[Entrant], round_: int, announce: Callable[[Entrant], None]
-    ) -> Entrant:
+    async def winner(self, entrants: Sequence[Entrant], round_: int, announce: Callable[[Entrant], None]) -> Entrant:
         """The best of several rewrites, measured in full.
 
         Args:
             announce: told of a merge that joins them.
         """
         if len(entrants) > 1:
-            entrants = await self._screened(entrants, parents, round_, announce)
+            entrants = await self._screened(entrants, round_, announce)
         if len(entrants) > 1:
             entrants = await self._raced(entrants)
-        [best] = entrants
-        parent = next(one for one in parents if one.id == best.parent)
-        await self.measure(best, self._rows.of_child(parent, round_))
-        return best
+        await self.measure(entrants[0], self._rows.of_child(entrants[0], round_))
+        return entrants[0]
 
     async def _screened(
-        self, entrants: Sequence[Entrant], parents: Sequence[Entrant], round_: int, announce: Callable[[Entrant], None]
+        self, entrants: Sequence[Entrant], round_: int, announce: Callable[[Entrant], None]
     ) -> list[Entrant]:
-        """The better half on a few training rows, and a merge of the two best of one parent."""
+        """The better half on a few training rows, and a merge of the two best."""
         trials = self._studies.trials
-        await self._run(trials, entrants, self._rows.of_screen(entrants, parents, round_))
+        await self._run(trials, entrants, self._rows.of_screen(entrants, round_))
         found = {one.id: values(trials.known(one.body)) for one in entrants}
         kept = [one for one in entrants if one.id in survivors(found)]
         first, second, *_ = sorted(entrants, key=lambda one: -mean(found[one.id]))
-        parent = next(one for one in parents if one.id == first.parent)
-        joined = (
-            merged(parent, first, second, trials, passing=self._plan.passing) if second.parent == parent.id else None
-        )
+        joined = merged(first, second, self._worth(first), self._worth(second), limits=self._plan.limits)
         if joined is not None and joined.id not in found:
             announce(joined)
             kept.append(joined)
         return kept
+
+    def _worth(self, entrant: Entrant) -> dict[str, float]:
+        """How many of its cases each root cause has fixed now, as a share."""
+        trials = self._studies.trials.known(entrant.body)
+        found = credited(entrant.document.edits, trials, passing=self._plan.passing)
+        return {credit.edit.cause.id: credit.share for credit in found}
 
     async def _raced(self, entrants: Sequence[Entrant]) -> list[Entrant]:
         """One of them, by successive halving on the validation cases."""

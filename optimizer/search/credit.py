@@ -4,13 +4,13 @@ A cause's cases are the rows whose bad answers it was found in. An edit that lea
 whatever the prompt as a whole came to.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from optimizer.types import Edit, RootCause, Scored, Trial
 
 _TRIED = 2
-"""Cases of its cause on which an edit is tried before it counts as useless: one answer may be bad luck."""
+"""Cases of its cause on which an edit is tried before it counts as useless: one bad answer may be bad luck."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +36,7 @@ def cases_of(cause: RootCause) -> tuple[str, ...]:
     return tuple(dict.fromkeys(gradient.loss.trace.generation.id for gradient in cause.gradients))
 
 
-def credits(edits: Iterable[Edit], trials: Mapping[str, Trial], *, passing: float) -> tuple[Credit, ...]:
+def credited(edits: Iterable[Edit], trials: Mapping[str, Trial], *, passing: float) -> tuple[Credit, ...]:
     """The credit of every edit by the trials of a prompt that holds it, in the order of the edits."""
     return tuple(_credit(edit, trials, passing) for edit in edits)
 
@@ -45,20 +45,3 @@ def _credit(edit: Edit, trials: Mapping[str, Trial], passing: float) -> Credit:
     results = [trials[case].result for case in cases_of(edit.cause) if case in trials]
     scores = [result.value for result in results if isinstance(result, Scored)]
     return Credit(edit=edit, fixed=sum(value >= passing for value in scores), tried=len(scores))
-
-
-def better_by_cause(ours: Sequence[Credit], theirs: Sequence[Credit]) -> tuple[tuple[Edit, ...], tuple[Edit, ...]]:
-    """For every root cause the edits of the side that fixed more of its cases: (kept of ours, kept of theirs).
-
-    Ties, and causes that only one side edited for, stay with the side that has them, ours first.
-    """
-    share: dict[str, list[float]] = {}
-    for side, found in enumerate((ours, theirs)):
-        for credit in found:
-            best = share.setdefault(credit.edit.cause.id, [-1.0, -1.0])
-            best[side] = max(best[side], credit.share)
-    wins = {cause: 0 if sides[0] >= sides[1] else 1 for cause, sides in share.items()}
-    return (
-        tuple(credit.edit for credit in ours if wins[credit.edit.cause.id] == 0),
-        tuple(credit.edit for credit in theirs if wins[credit.edit.cause.id] == 1),
-    )

@@ -1,7 +1,9 @@
-"""A prompt in the search: its document, where it came from, and what is known of it."""
+"""A prompt in the search: its document, and the prompt that it was made of."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import fsum
+from typing import Self
 
 from optimizer.document import Document
 from optimizer.identity import digest
@@ -15,26 +17,39 @@ class Entrant:
     """A prompt in the search.
 
     Attributes:
-        edits: every edit that made it of the seed.
-        step: those of them that its last step made.
+        id: digest of its body: two ways to the same text are one entrant.
+        parent: what it was made of, None for the seed.
         round: the round that it comes from, 0 for the seed.
     """
 
+    id: str
     document: Document
     body: Body
-    edits: tuple[Edit, ...] = ()
-    step: tuple[Edit, ...] = ()
-    parent: str = ""
+    parent: Self | None = None
     round: int = 0
 
-    @property
-    def id(self) -> str:
-        return digest("entrant", body_json(self.body))
+    @classmethod
+    def of(cls, document: Document, *, parent: Self | None = None, round_: int = 0) -> Self:
+        """The entrant of a document."""
+        body = document.body
+        return cls(id=digest("entrant", body_json(body)), document=document, body=body, parent=parent, round=round_)
 
     @property
     def chars(self) -> int:
         """Length of all its messages."""
         return sum(map(len, contents(self.body)))
+
+    @property
+    def new_edits(self) -> tuple[Edit, ...]:
+        """Those of its edits that its parent does not have."""
+        old = {edit.id for edit in self.parent.document.edits} if self.parent else set()
+        return tuple(edit for edit in self.document.edits if edit.id not in old)
+
+
+def without(document: Document, edits: set[str]) -> Document:
+    """The document as if these edits, named by id, had never been made."""
+    kept = [edit for edit in document.edits if edit.id not in edits]
+    return document if len(kept) == len(document.edits) else Document.of(document.base).apply(kept)
 
 
 def values(trials: Mapping[str, Trial]) -> dict[str, float]:
@@ -44,4 +59,4 @@ def values(trials: Mapping[str, Trial]) -> dict[str, float]:
 
 def mean(scores: Mapping[str, float]) -> float:
     """The mean score, 0 when there is none."""
-    return sum(scores.values()) / len(scores) if scores else 0.0
+    return fsum(scores.values()) / len(scores) if scores else 0.0

@@ -1,32 +1,31 @@
-"""Merges two rewrites of one prompt: for every root cause the edit that fixed more of its cases."""
+"""Merges two rewrites of one base: for every root cause the edits of the side that dealt with it better."""
 
-from optimizer.errors import Garbled
-from optimizer.search.credit import better_by_cause, credits
-from optimizer.search.entrant import Entrant
-from optimizer.search.trials import Trials
+from collections.abc import Mapping
+from typing import TypeAlias
+
+from optimizer.document import Document
+from optimizer.guard import Limits, check
+from optimizer.merging import Conflict, merge
+from optimizer.search.entrant import Entrant, without
+
+Worth: TypeAlias = Mapping[str, float]
+"""How well a rewrite deals with each root cause, by the cause's id, [0, 1]."""
 
 
-def merged(parent: Entrant, ours: Entrant, theirs: Entrant, trials: Trials, *, passing: float) -> Entrant | None:
-    """The merge, or None when the two edits of a line contradict each other.
+def merged(ours: Entrant, theirs: Entrant, our_worth: Worth, their_worth: Worth, *, limits: Limits) -> Entrant | None:
+    """The merge, which may be the same text as one of the two; None when it is more than the guard lets a step do.
 
-    Args:
-        parent: the prompt that both rewrite.
-        trials: of the rows that both were screened on.
+    Ties stay with `ours`, causes that only one side has edits for with that side, and sections in which the two
+    contradict each other with `ours`.
     """
-    kept = better_by_cause(
-        credits(ours.step, trials.known(ours.body), passing=passing),
-        credits(theirs.step, trials.known(theirs.body), passing=passing),
-    )
-    edits = (*kept[0], *kept[1])
-    try:
-        document = parent.document.apply(edits)
-    except Garbled:
-        return None
-    return Entrant(
-        document=document,
-        body=document.body,
-        edits=(*parent.edits, *edits),
-        step=edits,
-        parent=parent.id,
-        round=ours.round,
-    )
+    both = {edit.cause.id for edit in ours.document.edits} & {edit.cause.id for edit in theirs.document.edits}
+    lost = {cause for cause in both if their_worth.get(cause, 0.0) > our_worth.get(cause, 0.0)}
+    result = merge(_without_causes(ours, lost), _without_causes(theirs, both - lost))
+    document = result.document if isinstance(result, Conflict) else result
+    made = Entrant.of(document, parent=ours.parent, round_=ours.round)
+    before = ours.parent.body if ours.parent else document.base
+    return None if check(before, made.body, (), limits=limits) else made
+
+
+def _without_causes(entrant: Entrant, causes: set[str]) -> Document:
+    return without(entrant.document, {edit.id for edit in entrant.document.edits if edit.cause.id in causes})

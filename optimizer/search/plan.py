@@ -18,6 +18,7 @@ class SearchPlan:
         passing: the score from which an answer is not criticised, (0, 1].
         quorum: independent sources that a root cause needs; `per_source` is how many criticisms of one source count.
         max_losses: answers that the critic is asked about in one round; `critic_samples` is how often about each.
+        verify: ask whether a rewrite answers its causes before it is run.
         max_causes: root causes in one step, best founded first; `causes_chars` is the budget of their words.
         margin: how many cases' worth of advantage are taken for noise when prompts are compared case by case.
         length_penalty: what a prompt loses in score when it is twice as long as the seed.
@@ -38,6 +39,7 @@ class SearchPlan:
     per_source: int = 3
     max_losses: int = 96
     critic_samples: int = 1
+    verify: bool = True
     max_causes: int = 8
     causes_chars: int = 12_000
     margin: float = 1.0

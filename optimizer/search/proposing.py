@@ -1,23 +1,31 @@
 """From a studied prompt to rewrites of it: root causes of what it answers badly, and one step for all of them.
 
-Nothing here runs a prompt on a case. A rewriter that fails makes no proposal and says why; what would fail for every
-request is raised.
+A rewrite starts from the prompt without the edits that did not help. Before anybody pays for running it, it is asked
+whether it answers its causes; the edits for those that it does not are made anew, once. Nothing here runs a prompt on a
+case. A rewriter that fails makes no proposal and says why; what would fail for every request is raised.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from optimizer.causes import Grouped, group
+from optimizer.critic import Critic
+from optimizer.document import Document
 from optimizer.errors import Declined, Transient
 from optimizer.fence import Fence
+from optimizer.history import PastStep
 from optimizer.ports import LanguageModel
-from optimizer.search.entrant import Entrant
+from optimizer.search.credit import credited
+from optimizer.search.entrant import Entrant, without
 from optimizer.search.memory import Memory
 from optimizer.search.plan import SearchPlan
 from optimizer.search.study import Studies
 from optimizer.search.tasks import together
-from optimizer.tgd import NoCandidate, Rewriter, Step, step
-from optimizer.types import RootCause
+from optimizer.tgd import NoCandidate, RefusedEdit, Rewriter, step
+from optimizer.types import Edit, Gradient, RootCause, Verdict
+from optimizer.verification import verify
+
+UNANSWERED = "before it was run, it was found not to answer its cause"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +41,15 @@ class Proposals:
     exhausted: bool = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Rewrite:
+    """What one step came to: a document, or the reason why there is none; and the edits that fell out on the way."""
+
+    document: Document | None = None
+    reason: str = ""
+    refused: tuple[RefusedEdit, ...] = ()
+
+
 class Proposer:
     """Makes rewrites of studied prompts."""
 
@@ -44,63 +61,80 @@ class Proposer:
         self._model = model
         self._plan = plan
         self._fence = fence
+        self._asked: dict[str, int] = {}
 
-    async def propose(self, parent: Entrant, *, count: int, causes: int, sample: int, round_: int) -> Proposals:
-        """Up to `count` different rewrites of a prompt, each because of up to so many root causes.
-
-        Args:
-            sample: the number of the first rewrite; another number is another answer.
-        """
+    async def propose(self, parent: Entrant, *, count: int, causes: int, round_: int) -> Proposals:
+        """Up to `count` different rewrites of a prompt, each because of up to so many root causes."""
+        useless = {edit.id for edit in self.useless(parent)}
+        base = without(parent.document, useless)
         grouped = self.causes(parent)
         if not grouped.causes:
-            return Proposals(reason=_no_cause(grouped), exhausted=True)
-        tried = range(sample, sample + count)
-        steps = await together(self._step(parent, grouped.causes[:causes], n) for n in tried)
-        entrants: dict[str, Entrant] = {}
-        refusals: list[str] = []
-        for stepped in steps:
-            if isinstance(stepped, str):
-                refusals.append(stepped)
-                continue
-            self._memory.not_admitted(stepped.refused)
-            if isinstance(stepped.candidate, NoCandidate) or stepped.document is None:
-                refusals.append(getattr(stepped.candidate, "reason", ""))
-                continue
-            one = Entrant(
-                document=stepped.document,
-                body=stepped.document.body,
-                edits=(*parent.edits, *stepped.edits),
-                step=stepped.edits,
-                parent=parent.id,
-                round=round_,
-            )
-            entrants[one.id] = one
-        return Proposals(entrants=tuple(entrants.values()), reason=refusals[0] if refusals else "")
+            tidied = (Entrant.of(base, parent=parent, round_=round_),) if useless else ()
+            return Proposals(entrants=tidied, reason=_no_cause(grouped), exhausted=not useless)
+        first = self._asked.get(parent.id, 0)
+        self._asked[parent.id] = first + count
+        numbers = range(first, first + count)
+        made = await together(self._rewrite(base, grouped.causes[:causes], number) for number in numbers)
+        for one in made:
+            self._memory.not_admitted(one.refused)
+        entrants = [Entrant.of(one.document, parent=parent, round_=round_) for one in made if one.document]
+        return Proposals(
+            entrants=tuple({one.id: one for one in entrants}.values()),
+            reason=next((one.reason for one in made if one.reason), ""),
+        )
 
     def causes(self, parent: Entrant) -> Grouped:
         """Why the prompt answers badly, best founded first."""
-        gradients = self._studies.gradients(parent)
-        return group(gradients, quorum=self._plan.quorum, per_source=self._plan.per_source)
+        return group(self._gradients(parent), quorum=self._plan.quorum, per_source=self._plan.per_source)
 
-    async def _step(self, parent: Entrant, causes: Sequence[RootCause], sample: int) -> Step | str:
-        """One step, or why the rewriter could not be asked."""
-        try:
-            return await step(
-                parent.document,
-                causes,
-                self._model,
-                rewriter=self._rewriter(),
-                fence=self._fence,
-                source_texts=_source_texts(causes),
-                history=self._memory.steps,
-                sample=sample,
-            )
-        except (Transient, Declined) as error:
-            return f"the rewriter could not be asked: {type(error).__name__}"
+    def useless(self, entrant: Entrant) -> tuple[Edit, ...]:
+        """The edits of a studied prompt that fixed none of the cases that they were made for."""
+        trials = self._studies.trials.known(entrant.body)
+        found = credited(entrant.document.edits, trials, passing=self._plan.passing)
+        return tuple(credit.edit for credit in found if credit.useless)
 
-    def _rewriter(self) -> Rewriter:
+    def _gradients(self, parent: Entrant) -> tuple[Gradient, ...]:
+        """What was said about the prompt, and about those it comes from where it still answers as badly."""
+        said = {g.id: g for g in self._studies.gradients(parent)}
+        open_cases = {g.loss.trace.generation.id for g in said.values() if g.warrants_change}
+        older = parent.parent
+        while older is not None:
+            said |= {g.id: g for g in self._studies.gradients(older) if g.loss.trace.generation.id in open_cases}
+            older = older.parent
+        return tuple(said.values())
+
+    async def _rewrite(self, base: Document, causes: Sequence[RootCause], sample: int) -> _Rewrite:
+        made = await self._step(base, causes, self._memory.steps, sample)
+        if made.document is None or not self._plan.verify:
+            return made
+        missed = await self._missed(made.document, causes)
+        if not missed:
+            return made
+        old = {edit.id for edit in base.edits}
+        wrong = [edit for edit in made.document.edits if edit.cause.id in missed and edit.id not in old]
+        rest = without(made.document, {edit.id for edit in wrong})
+        history = [*self._memory.steps, PastStep.of(base, wrong, verdict=Verdict.FAIL, reason=UNANSWERED)]
+        again = await self._step(rest, [cause for cause in causes if cause.id in missed], history, sample)
+        refused = (*made.refused, *again.refused)
+        if again.document is not None:
+            dropped = tuple(RefusedEdit(edit=edit, reason=UNANSWERED) for edit in wrong)
+            return _Rewrite(document=again.document, refused=(*refused, *dropped))
+        if missed.issuperset(edit.cause.id for edit in made.document.edits if edit.id not in old):
+            return _Rewrite(reason="no rewrite answers its causes", refused=refused)
+        return _Rewrite(document=made.document, refused=refused)
+
+    async def _missed(self, document: Document, causes: Sequence[RootCause]) -> set[str]:
+        """The causes, by id, that the document is said not to answer."""
         plan = self._plan
-        return Rewriter(
+        critic = Critic(model=plan.critic_model, attempts=plan.attempts, max_tokens=plan.rewriter_max_tokens)
+        answers = await verify(document, causes, self._model, critic=critic, fence=self._fence)
+        return {answer.cause.id for answer in answers if answer.answered is False}
+
+    async def _step(
+        self, document: Document, causes: Sequence[RootCause], history: Sequence[PastStep], sample: int
+    ) -> _Rewrite:
+        plan = self._plan
+        rewriter = Rewriter(
             model=plan.rewriter_model,
             attempts=plan.attempts,
             max_tokens=plan.rewriter_max_tokens,
@@ -108,12 +142,28 @@ class Proposer:
             causes_chars=plan.causes_chars,
             limits=plan.limits,
         )
+        try:
+            made = await step(
+                document,
+                causes,
+                self._model,
+                rewriter=rewriter,
+                fence=self._fence,
+                source_texts=_source_texts(causes),
+                history=history,
+                sample=sample,
+            )
+        except (Transient, Declined) as error:
+            return _Rewrite(reason=f"the rewriter could not be asked ({type(error).__name__})")
+        if isinstance(made.candidate, NoCandidate):
+            return _Rewrite(reason=made.candidate.reason, refused=made.refused)
+        return _Rewrite(document=made.document, refused=made.refused)
 
 
 def _source_texts(causes: Sequence[RootCause]) -> tuple[str, ...]:
     """What strangers wrote in the rows behind the causes: the guard lets no run of their words in."""
-    runs = (g.loss.trace.generation for cause in causes for g in cause.gradients)
-    said = (g.loss.text for cause in causes for g in cause.gradients)
+    runs = [g.loss.trace.generation for cause in causes for g in cause.gradients]
+    said = [g.loss.text for cause in causes for g in cause.gradients]
     return tuple(dict.fromkeys([*said, *(text for run in runs for text in (run.input, run.output))]))
 
 

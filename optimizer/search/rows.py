@@ -1,6 +1,6 @@
 """Which training rows a prompt is studied and screened on. Every draw is a hash of the seed and the row."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from optimizer.identity import digest
 from optimizer.search.credit import cases_of
@@ -27,16 +27,20 @@ class Rows:
         """The rows that the seed is studied on."""
         return self._order[: self._sizes.train]
 
-    def of_child(self, parent: Entrant, round_: int) -> list[Case]:
-        """The rows that the parent answers badly, a few that it answers well, and unseen ones while there is room."""
+    def of_child(self, entrant: Entrant, round_: int) -> list[Case]:
+        """The rows that its parent answers badly, a few that it answers well, and unseen ones while there is room."""
+        parent = entrant.parent
+        if parent is None:
+            return self.of_seed()
         known, failing = self._studies.trials.known(parent.body), set(self._studies.failing(parent))
         bad = [case for case in self._order if case.id in failing]
         unseen = [case for case in self._order if case.id not in known]
         return [*bad, *self._well_answered(parent, round_), *unseen][: self._sizes.train]
 
-    def of_screen(self, entrants: Iterable[Entrant], parents: Sequence[Entrant], round_: int) -> list[Case]:
+    def of_screen(self, entrants: Sequence[Entrant], round_: int) -> list[Case]:
         """A few rows of every root cause, and a few that the parents answer well."""
-        causes = {edit.cause.id: edit.cause for entrant in entrants for edit in entrant.step}
+        causes = {edit.cause.id: edit.cause for entrant in entrants for edit in entrant.new_edits}
+        parents = {one.parent.id: one.parent for one in entrants if one.parent}.values()
         wanted = {case_id for cause in causes.values() for case_id in cases_of(cause)[:_SCREENED]}
         wanted |= {case.id for parent in parents for case in self._well_answered(parent, round_)}
         return [case for case in self._order if case.id in wanted]

@@ -18,7 +18,6 @@ from optimizer.search.appetite import Appetite
 from optimizer.search.budget import Budget
 from optimizer.search.choice import gain, is_better, length_cost
 from optimizer.search.contest import Contest
-from optimizer.search.credit import credits
 from optimizer.search.entrant import Entrant, mean, values
 from optimizer.search.events import Event, Judged, Measured, Proposed, Stopped, silent
 from optimizer.search.found import Found
@@ -89,10 +88,8 @@ class _Search:
         self.contest = Contest(self.budget, self.studies, self.validation, self.rows, plan=plan)
         self.proposer = Proposer(self.studies, self.memory, self.model, plan=plan, fence=fence)
         self.appetite = Appetite.of(plan.max_causes)
-        document = Document.of(prompt.body)
-        self.seed = self.best = Entrant(document=document, body=prompt.body)
+        self.seed = self.best = Entrant.of(Document.of(prompt.body))
         self.entrants = {self.seed.id: self.seed}
-        self.samples: dict[str, int] = {}
         self.rounds = self.idle = 0
 
     async def run(self) -> Found:
@@ -134,25 +131,22 @@ class _Search:
                 parent,
                 count=edits,
                 causes=self.appetite.size,
-                sample=self.samples.get(parent.id, 0),
                 round_=self.rounds,
             )
             for parent in drawn
         )
-        for parent in drawn:
-            self.samples[parent.id] = self.samples.get(parent.id, 0) + edits
         fresh = [one for made in proposals for one in made.entrants if one.id not in self.entrants]
         if not fresh:
             self._learn(kept=False)
             return proposals[0].reason if proposals[0].exhausted else ""
         for one in fresh:
             self._announce(one)
-        self._decide(await self.contest.winner(fresh, drawn, self.rounds, self._announce))
+        self._decide(await self.contest.winner(fresh, self.rounds, self._announce))
         return ""
 
     def _announce(self, one: Entrant) -> None:
         self.entrants[one.id] = one
-        self.watch(Proposed(round=self.rounds, body=one.body, edits=len(one.step)))
+        self.watch(Proposed(round=self.rounds, body=one.body, edits=len(one.new_edits)))
 
     def _parents(self, count: int) -> list[Entrant]:
         """The best so far, and others of the front."""
@@ -165,24 +159,14 @@ class _Search:
 
     def _decide(self, made: Entrant) -> None:
         """Is it the best so far?"""
-        parent, known = self.entrants[made.parent], self.studies.trials.known
+        known = self.studies.trials.known
         won = gain(values(self.validation.known(made.body)), values(self.validation.known(self.best.body)))
         train = gain(values(known(made.body)), values(known(self.best.body)))
-        cost = length_cost(made.chars, self.best.chars, self.plan.length_penalty)
-        accepted = is_better(won, train, cost)
+        accepted = is_better(won, train, length_cost(made.chars, self.best.chars, self.plan.length_penalty))
         reason = f"{won.total:+.2f} on {won.cases} validation cases, {train.total:+.2f} on {train.cases} training rows"
-        found = credits(made.step, known(made.body), passing=self.plan.passing)
-        useless = [credit for credit in found if credit.useless]
-        others = [credit.edit for credit in found if not credit.useless]
+        self._remember(made, accepted, reason)
         if accepted:
             self.best = made
-            self.memory.kept(parent.document, others, reason)
-        else:
-            self.memory.undecided(parent.document, others, reason)
-        for credit in useless:
-            self.memory.failed(
-                parent.document, [credit.edit], f"with it, none of {credit.tried} cases of its cause is answered well"
-            )
         self._learn(kept=accepted)
         self.watch(
             Judged(
@@ -194,6 +178,15 @@ class _Search:
                 reason=reason,
             )
         )
+
+    def _remember(self, made: Entrant, accepted: bool, reason: str) -> None:
+        """What became of every edit: those that fixed nothing failed, whatever became of the others."""
+        before = made.parent.document if made.parent else made.document
+        useless = self.proposer.useless(made)
+        wrong = {edit.id for edit in useless}
+        others = [edit for edit in made.new_edits if edit.id not in wrong]
+        (self.memory.kept if accepted else self.memory.undecided)(before, others, reason)
+        self.memory.failed(before, useless, "it fixed none of the cases that it was made for")
 
     def _learn(self, *, kept: bool) -> None:
         self.idle = 0 if kept else self.idle + 1
@@ -209,7 +202,7 @@ class _Search:
         won = gain(values(self.validation.known(self.best.body)), values(self.validation.known(self.seed.body)))
         chosen = self.best if won.proven else self.seed
         if won.proven:
-            best: Candidate | NoCandidate = Candidate(parent=self.prompt, edits=chosen.edits, body=chosen.body)
+            best: Candidate | NoCandidate = Candidate(parent=self.prompt, edits=chosen.document.edits, body=chosen.body)
         elif self.best is self.seed:
             best = NoCandidate(reason=why)
         else:
