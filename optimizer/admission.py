@@ -56,6 +56,8 @@ def objections(
     failed = failed_deeds(history)
 
     def against(edits: Edits) -> tuple[Objection, ...]:
+        if not edits:
+            return ()
         return (
             *_tried(document, edits, failed),
             *(_guarded(document, edits, source_texts, rewriter) if rewriter.guard else ()),

@@ -64,7 +64,15 @@ async def test_no_change_is_an_answer() -> None:
 
 @pytest.mark.parametrize(
     "unusable",
-    ['{"change": "yes", "gradient": "x"}', '{"change": true, "gradient": "  "}', '{"gradient": "x"}', "I cannot say."],
+    [
+        '{"change": "yes", "gradient": "x"}',
+        '{"change": true, "gradient": "  "}',
+        '{"gradient": "x"}',
+        "I cannot say.",
+        criticism("what is wrong with the prompt, and which behaviour is missing"),
+        criticism("what is wrong with the text, and what it should do instead"),
+        criticism("No dates.")[:-9],
+    ],
 )
 async def test_an_unusable_reply_is_repaired(unusable: str) -> None:
     model = ScriptedModel(in_order(unusable, criticism("No dates.")))
