@@ -14,6 +14,7 @@ from optimizer.document import Document
 from optimizer.fence import Fence
 from optimizer.ports import Judge, LanguageModel
 from optimizer.prompts import PromptVersion
+from optimizer.search.ablation import ablated
 from optimizer.search.appetite import Appetite
 from optimizer.search.budget import Budget
 from optimizer.search.choice import gain, is_better, length_cost
@@ -100,6 +101,7 @@ class _Search:
         why = self._headroom()
         while not why:
             why = self._over() or await self._round()
+        await self._simplify()
         self.watch(Stopped(reason=why, task_calls=self._calls()))
         return self._found(why)
 
@@ -143,6 +145,16 @@ class _Search:
             self._announce(one)
         self._decide(await self.contest.winner(fresh, self.rounds, self._announce))
         return ""
+
+    async def _simplify(self) -> None:
+        """Once, at the end: take out what the best prompt does not need, if it is as good without."""
+        needed = len(self.validation.cases)
+        shorter = await ablated(self.best, self.studies.trials, self.budget, reserve=needed, round_=self.rounds + 1)
+        if shorter is not None and shorter.id not in self.entrants:
+            self.rounds += 1
+            self._announce(shorter)
+            await self.contest.measure(shorter, [])
+            self._decide(shorter)
 
     def _announce(self, one: Entrant) -> None:
         self.entrants[one.id] = one
