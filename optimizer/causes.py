@@ -114,7 +114,8 @@ def _counted(
 
 def _alone(cluster: Sequence[Gradient]) -> dict[str, tuple[int, float]]:
     """Of every text, how many of its words only one source of the cluster says, and which share of them."""
-    said = {text: stems_of(text) for text in {g.text for g in cluster}}
+    known: dict[str, str] = {}
+    said = {text: stems_of(text, known) for text in {g.text for g in cluster}}
     by = Counter(stem for _, stem in {(g.source_key, stem) for g in cluster for stem in said[g.text]})
     alone = {text: sum(by[stem] == 1 for stem in stems) for text, stems in said.items()}
     return {text: (number, number / len(said[text])) for text, number in alone.items()}

@@ -55,15 +55,16 @@ class RareWords:
     alike: float = ALIKE
 
     def vectors(self, texts: Sequence[str], weights: Sequence[float]) -> list[Vector]:
-        """Texts as unit vectors; how rare a word is goes by how many people use it, not by how often they do."""
-        found = [stems_of(text) for text in texts]
+        """How rare a word is goes by how many people use it, not by how often they do."""
+        known: dict[str, str] = {}
+        found = [stems_of(text, known) for text in texts]
         frequency: dict[str, float] = defaultdict(float)
         for stems, weight in zip(found, weights, strict=True):
             for stem in stems:
                 frequency[stem] += weight
         everybody = math.fsum(weights) + BACKGROUND
         rarity = {stem: math.log(everybody / (count + 1)) for stem, count in frequency.items()}
-        return [unit({stem: rarity[stem] for stem in sorted(stems)}) for stems in found]
+        return [{stem: rarity[stem] for stem in sorted(stems)} for stems in found]
 
 
 def unit(vector: Vector | Sequence[float]) -> Vector:
@@ -73,9 +74,16 @@ def unit(vector: Vector | Sequence[float]) -> Vector:
     return {key: value / length for key, value in sparse.items()}
 
 
-def stems_of(text: str) -> frozenset[str]:
-    """The stems that say something; of a text that has none, the text itself."""
-    stems = frozenset(_stem(word.casefold()) for word in _WORD.findall(text)) - _SAYS_NOTHING
+def stems_of(text: str, known: dict[str, str] | None = None) -> frozenset[str]:
+    """The stems that say something; of a text that has none, the text itself.
+
+    Args:
+        known: stems of words that were met before; filled as more are met.
+    """
+    known = {} if known is None else known
+    words = set(_WORD.findall(text.casefold()))
+    known.update({word: _stem(word) for word in words if word not in known})
+    stems = frozenset(known[word] for word in words) - _SAYS_NOTHING
     return stems or frozenset({text.strip().casefold()})
 
 
