@@ -17,10 +17,10 @@ from deploy.cli.exits import BUG, COULD_NOT_RUN, DONE, INTERRUPTED, OUTSIDE, USA
 from deploy.cli.options import Options
 from optimizer.errors import BadInput, BadSettings, Permanent, TracegradError, Transient
 
-EPILOG = """Exit codes: 0 done, or nothing to do; 1 a bug in Tracegrad; 2 wrong usage or settings; 3 Langfuse, the model
-or another outside system refused or could not be reached; 10 the gate refused the candidate; 11 the gate is undecided;
-12 the cycle or its gate could not run; 13 the budget of task calls ended without a result; 75 another process took
-over, start again; 130 interrupted."""
+EPILOG = """Exit codes: 0 done, or nothing to do; 1 a bug in Tracegrad; 2 wrong usage, settings or input; 3 Langfuse,
+the model or another outside system refused or could not be reached; 10 the gate refused the candidate; 11 the gate is
+undecided; 12 the cycle or its gate could not run; 13 the budget of task calls ended without a result; 75 another
+process took over, start again; 130 interrupted."""
 
 app = typer.Typer(
     name="tracegrad",

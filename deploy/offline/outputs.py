@@ -25,12 +25,12 @@ class Outputs:
 
     def check(self, inputs: Iterable[Path], *, force: bool) -> None:
         """Find out whether both can be written. Raises BadInput."""
+        if not self.prompt.name or self.prompt.is_dir():
+            raise BadInput(f"{self.prompt} is a folder", "give --out the name of a file in it")
         read = {path.resolve() for path in inputs}
         for path in (self.prompt, self.lineage):
             if path.resolve() in read:
                 raise BadInput(f"{path} is one of the files that are read", "give --out a name of its own")
-            if path.is_dir():
-                raise BadInput(f"{path} is a folder", "give --out the name of a file in it")
             if path.exists() and not force:
                 raise BadInput(f"{path} is there already", "give --out another name, or --force to overwrite it")
         try:
