@@ -11,7 +11,7 @@ new line that allows elsewhere what the sentence forbids, nor rules that are put
 """
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -52,6 +52,7 @@ class Rule(StrEnum):
     MARKUP = "markup"
     SOLICITING = "soliciting"
     PROHIBITION = "prohibition"
+    DUPLICATE = "already there"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,9 +91,10 @@ class Violation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Rewrite:
-    """What the rules look at."""
+    """What the rules look at. `lines` is what the parent's lines say, by id."""
 
     parent: Body
+    lines: Mapping[str, str]
     body: Body
     edits: tuple[Edit, ...]
     source_texts: tuple[str, ...]
@@ -104,34 +106,48 @@ class _Rewrite:
         object.__setattr__(self, "before", "\n".join(contents(self.parent)))
         object.__setattr__(self, "after", "\n".join(contents(self.body)))
 
-    def blame(self, rule: Rule, message: str, guilty: Callable[[str, str], bool]) -> Iterator[Violation]:
-        """One violation for each edit that is guilty by its line's old and new text; a common one if none is."""
-        old = {line.id: line.text for line in Document.of(self.parent).lines}
-        culprits = [
+    def culprits(self, guilty: Callable[[str, str], bool]) -> tuple[str, ...]:
+        """The ids of the edits that are guilty by their line's old and new text."""
+        found = (
             edit.id
             for edit in self.edits
             if guilty(
-                "" if edit.op is EditOp.ADD else old.get(edit.line, ""),
+                "" if edit.op is EditOp.ADD else self.lines.get(edit.line, ""),
                 "" if edit.op is EditOp.REMOVE else edit.text,
             )
-        ]
-        for edit_id in dict.fromkeys(culprits or [""]):
+        )
+        return tuple(dict.fromkeys(found))
+
+    def blame(self, rule: Rule, message: str, guilty: Callable[[str, str], bool]) -> Iterator[Violation]:
+        """One violation for each edit that is guilty; a common one if none is."""
+        for edit_id in self.culprits(guilty) or ("",):
             yield Violation(rule=rule, message=message, edit_id=edit_id)
 
 
 def check(
-    parent: Body, body: Body, edits: Sequence[Edit], source_texts: Sequence[str] = (), limits: Limits | None = None
+    parent: Body | Document,
+    body: Body,
+    edits: Sequence[Edit],
+    source_texts: Sequence[str] = (),
+    limits: Limits | None = None,
 ) -> tuple[Violation, ...]:
     """Every rule that the step from `parent` to `body` breaks, in the order of `RULES`; empty when the body is sound.
 
     A body or an edit that is too large is judged for its size alone.
 
     Args:
+        parent: the prompt before the step; as a document when the edits name lines that earlier steps added.
         edits: what made `body`, for naming the culprit; the rules judge the bodies themselves.
         source_texts: inputs, outputs and comments of the traces behind the edits.
     """
+    document = parent if isinstance(parent, Document) else Document.of(parent)
     rewrite = _Rewrite(
-        parent=parent, body=body, edits=tuple(edits), source_texts=tuple(source_texts), limits=limits or Limits()
+        parent=document.body,
+        lines={line.id: line.text for line in document.lines},
+        body=body,
+        edits=tuple(edits),
+        source_texts=tuple(source_texts),
+        limits=limits or Limits(),
     )
     too_much = tuple(violation for rule in _SIZES for violation in rule(rewrite))
     return too_much or tuple(violation for rule in RULES[len(_SIZES) :] for violation in rule(rewrite))
@@ -255,6 +271,21 @@ def _prohibitions(rewrite: _Rewrite) -> Iterator[Violation]:
         )
 
 
+def _duplicates(rewrite: _Rewrite) -> Iterator[Violation]:
+    before, after = Counter(_worded(rewrite.before)), Counter(_worded(rewrite.after))
+    # a line that only moved, or that the owner wrote twice, is none of ours
+    twice = {line for line in after - before if after[line] > 1}
+    message = "The prompt already has a line that says just this; change that line, or leave this one out."
+    for edit_id in rewrite.culprits(lambda old, new: not twice.isdisjoint({*_worded(new)} - {*_worded(old)})):
+        yield Violation(rule=Rule.DUPLICATE, message=message, edit_id=edit_id)
+
+
+def _worded(text: str) -> list[str]:
+    """The lines with a letter or digit in them, folded: rules, fences and brackets may come as often as they like."""
+    lines = (folded(line) for line in text.split("\n"))
+    return [line for line in lines if any(map(str.isalnum, line))]
+
+
 _SIZES: tuple[Callable[[_Rewrite], Iterator[Violation]], ...] = (_length, _edit_size)
 """Checked first, and alone when one is broken: the other rules read the texts word by word."""
 
@@ -265,6 +296,7 @@ RULES: tuple[Callable[[_Rewrite], Iterator[Violation]], ...] = (
     _placeholders,
     _messages,
     _prohibitions,
+    _duplicates,
     _none_added(Rule.SECRET, secrets, "The text holds something that looks like a key, a token or a password."),
     _none_added(Rule.EMAIL, emails, "The text holds an e-mail address; leave personal data out."),
     _none_added(

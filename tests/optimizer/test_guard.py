@@ -409,3 +409,45 @@ def test_what_is_too_large_is_judged_for_its_size_alone() -> None:
 
 def test_there_is_an_example_for_every_rule() -> None:
     assert len(RULES) == len(Rule)
+
+
+# ---- lines that are already there ------------------------------------------------------------------------------------
+
+HOUSE = "Be kind.\n---\n- Name the price.\n- Name the price.\nBye, {{name}}."
+
+
+@pytest.mark.parametrize(
+    ("edits", "guilty"),
+    [
+        ([edit("add", "5", "Be kind.")], [0]),
+        ([edit("add", "5", "  BE\tkind. ")], [0]),
+        ([edit("add", "5", "Be kínd.")], [0]),
+        ([edit("replace", "2", "be kind.")], [0]),
+        ([edit("add", "5", "Say\nBe kind.")], [0]),
+        ([edit("add", "2", "Say so."), edit("add", "5", "say so.")], [0, 1]),
+        ([edit("replace", "1", "be kind."), edit("add", "5", "be kind.")], [1]),
+        ([edit("replace", "5", "Be kind. {{name}}"), edit("add", "0", "- name the price.")], [1]),
+        ([edit("add", "5", "Be kind"), edit("add", "5", "Be kind, always.")], []),
+        ([edit("remove", "1"), edit("add", "5", "Be kind.")], []),
+        ([edit("replace", "1", "- Name the price."), edit("remove", "3")], []),
+        ([edit("replace", "3", "- NAME the price.")], []),
+        ([edit("add", "5", "---"), edit("add", "0", "---")], []),
+        ([edit("remove", "3")], []),
+    ],
+)
+def test_a_line_that_is_already_there_is_refused(edits: list[Edit], guilty: list[int]) -> None:
+    found = check(HOUSE, Document.of(HOUSE).apply(edits).body, edits)
+    assert [(v.rule, v.edit_id) for v in found] == [(Rule.DUPLICATE, edits[n].id) for n in guilty]
+    assert not any(word in v.message.casefold() for v in found for word in ("kind", "price", "say so"))
+
+
+def test_the_lines_of_all_messages_count() -> None:
+    chat = (Message(role="system", content="Be kind."), Message(role="user", content="Be brief."))
+    assert checked(edit("add", "m0.1", "Be brief."), parent=chat) == [Rule.DUPLICATE]
+
+
+def test_edits_of_a_document_with_a_past_are_judged_by_its_own_lines() -> None:
+    document = Document.of("Be kind.").apply([edit("add", "1", "Hello {{name}}."), edit("remove", "1")])
+    good, bad = edit("add", "1.1", "Be brief."), edit("replace", "1.1", "Hello.")
+    body = document.apply([good, bad]).body
+    assert [(v.rule, v.edit_id) for v in check(document, body, [good, bad])] == [(Rule.VARIABLES, bad.id)]
