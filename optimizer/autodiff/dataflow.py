@@ -1,18 +1,20 @@
 """Forward and backward as dataflow: a node is computed, and an edge criticised, the moment its own inputs are there.
 
 Nothing waits for a level of the graph or for its neighbours. Results stand in the order of the graph, never in the
-order of arrival, so the same graph and the same replies give the same gradients at any latency. Walks are iterative:
-no graph is too deep. What fails for its own reasons (a reply that cannot be used, a server that gave up, a request that
-was declined) is dropped and reported; the pass fails when too little is left, or when everything would fail alike.
+order of arrival, so the same graph and the same replies give the same gradients at any latency. What fails for its own
+reasons (a reply that cannot be used, a server that gave up, a request that was declined) is dropped and reported; the
+pass fails when too little is left, or when everything would fail alike.
 """
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
-from optimizer.autodiff.node import Node
-from optimizer.errors import BadInput, BadReply, Declined, TracegradError, Transient
+from optimizer.autodiff.graph import from_root, number, post_order, share_out
+from optimizer.autodiff.node import Flow, Node
+from optimizer.errors import BadInput, BadReply, Declined, Transient
 from optimizer.types import Gradient
 
 DROPPED = (BadReply, Transient, Declined)
@@ -27,40 +29,14 @@ class Pass:
     """What a backward pass came to.
 
     Attributes:
-        asked: edges that were asked about.
-        dropped: why edges gave no gradient, in the order of the graph.
+        asked: questions that were put to a critic.
+        dropped: why some of them gave no gradient, in the order of the graph.
         failed: why nodes could not be computed, in the order of the graph.
     """
 
     asked: int
     dropped: tuple[str, ...] = ()
     failed: tuple[str, ...] = ()
-
-
-def post_order(root: Node) -> tuple[Node, ...]:
-    """Every node that the root was computed from, parents first, the root last.
-
-    Raises:
-        BadInput: the graph has a cycle.
-    """
-    order: list[Node] = []
-    entered: set[Node] = set()
-    left: set[Node] = set()
-    stack = [(root, False)]
-    while stack:
-        node, done = stack.pop()
-        if done:
-            left.add(node)
-            order.append(node)
-        elif node not in entered:
-            entered.add(node)
-            stack.append((node, True))
-            stack.extend((parent, False) for parent in reversed(node.parents))
-        elif node not in left:  # it is still open, so we have come from it
-            raise BadInput(
-                f"the graph has a cycle through '{node.role}'", "compute every variable from earlier ones only"
-            )
-    return tuple(order)
 
 
 async def forward(root: Node) -> None:
@@ -73,13 +49,20 @@ async def forward(root: Node) -> None:
                 await tasks[parent]
         await _compute(node)
 
+    async def awaited(node: Node, elsewhere: asyncio.Task[None]) -> None:
+        """Another pass computes it already; when that one is called off, it is computed here."""
+        await asyncio.wait({elsewhere})
+        if node.pending:
+            await computed(node)
+
     async def compute_all(group: asyncio.TaskGroup) -> None:
         for node in post_order(root):
             if not node.pending:
                 continue
             if node.computing is None or node.computing.done():
-                node.computing = group.create_task(computed(node))
-            tasks[node] = node.computing
+                node.computing = tasks[node] = group.create_task(computed(node))
+            else:
+                tasks[node] = group.create_task(awaited(node, node.computing))
 
     await _grouped(compute_all)
 
@@ -87,9 +70,7 @@ async def forward(root: Node) -> None:
 async def _compute(node: Node) -> None:
     assert node.function is not None, "a leaf has a value"
     failures = [parent.failure for parent in node.parents if parent.failure is not None]
-    least = node.engine.min_share if node.engine else _MIN_SHARE
-    enough = node.function.tolerant and len(node.parents) - len(failures) >= least * len(node.parents)
-    if failures and not enough:
+    if failures and not (node.function.weight and _enough(len(failures), len(node.parents), node)):
         node.failure = failures[0]
         return
     try:
@@ -100,23 +81,58 @@ async def _compute(node: Node) -> None:
 
 async def backward(root: Node) -> Pass:
     """Gradients for every variable that requires them; see `Variable.backward`."""
-    await forward(root)
-    if root.failure is not None:
-        raise root.failure
-    if not root.requires_grad:
-        raise BadInput(
-            "nothing in this graph requires a gradient", "make a Variable with requires_grad=True, outside no_grad()"
-        )
     order = post_order(root)
-    live = [node for node in reversed(order) if node.requires_grad and node.failure is None]
-    into: defaultdict[Node, list[asyncio.Task[_Edge]]] = defaultdict(list)
+    with _alone(order):
+        await forward(root)
+        if root.failure is not None:
+            raise root.failure
+        if not root.requires_grad:
+            raise BadInput(
+                "nothing in this graph requires a gradient",
+                "make a Variable with requires_grad=True, outside no_grad()",
+            )
+        number(order)
+        share_out(order)
+        for node in order:
+            if node.function is not None:
+                node.gradients = []
+        live = [node for node in from_root(root) if node.requires_grad and node.failure is None]
+        into = await _flows(live)
+        report = _report(live, into, [node for node in order if node.failure is not None])
+        for node in live:  # only now: a pass that failed has changed no leaf
+            if node.function is None:
+                _add(node, into[node])
+        return report
+
+
+@contextmanager
+def _alone(order: Sequence[Node]) -> Iterator[None]:
+    """Of two passes at once through one variable, the order of the gradients would be that of arrival."""
+    mine = [node for node in order if node.requires_grad]
+    if any(node.in_pass for node in mine):
+        raise BadInput(
+            "another backward pass runs through the same variables", "add the losses with total() and go back once"
+        )
+    for node in mine:
+        node.in_pass = True
+    try:
+        yield
+    finally:
+        for node in mine:
+            node.in_pass = False
+
+
+async def _flows(live: Sequence[Node]) -> dict[Node, list[Flow]]:
+    """What came back to every node, in the order of the graph; the computed ones have their gradients."""
+    into: defaultdict[Node, list[asyncio.Task[Flow]]] = defaultdict(list)
 
     async def collect(node: Node) -> None:
         for task in into[node]:
             await task
-        _add(node, [gradient for task in into[node] for gradient in task.result().gradients])
+        if node.function is not None:
+            _add(node, [task.result() for task in into[node]])
 
-    async def edge(node: Node, about: Node, ready: asyncio.Task[None]) -> _Edge:
+    async def edge(node: Node, about: Node, ready: asyncio.Task[None]) -> Flow:
         await ready
         return await _edge(node, about)
 
@@ -128,49 +144,45 @@ async def backward(root: Node) -> Pass:
                     into[parent].append(group.create_task(edge(node, parent, ready)))
 
     await _grouped(flow)
-    edges = [task.result() for node in live for task in into[node]]
-    return _report(edges, [node for node in order if node.failure is not None], root)
+    return {node: [task.result() for task in into[node]] for node in live}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Edge:
-    """What one edge gave."""
-
-    gradients: Sequence[Gradient] = ()
-    asked: bool = False
-    error: TracegradError | None = None
-
-
-async def _edge(node: Node, about: Node) -> _Edge:
+async def _edge(node: Node, about: Node) -> Flow:
     assert node.function is not None, "a leaf has no parents"
-    asked = node.function.asks
     try:
-        return _Edge(gradients=await node.function.backward(node, about), asked=asked)
+        return await node.function.backward(node, about)
     except DROPPED as error:
-        return _Edge(asked=asked, error=error)
+        return Flow(asked=1, failures=(error,))
 
 
-def _add(node: Node, gradients: Iterable[Gradient]) -> None:
+def _add(node: Node, flows: Iterable[Flow]) -> None:
     """Each gradient once, by whatever way it came: a sum of sums says nothing twice."""
-    known = {(g.loss.id, g.warrants_change, g.text) for g in node.gradients}
-    for gradient in gradients:
-        key = (gradient.loss.id, gradient.warrants_change, gradient.text)
-        if key not in known:
-            known.add(key)
-            node.gradients.append(gradient)
+
+    def said(gradient: Gradient) -> tuple[str, bool, str]:
+        return gradient.loss.id, gradient.warrants_change, gradient.text
+
+    known = {said(gradient): gradient for gradient in node.gradients}
+    for flow in flows:
+        for gradient in flow.gradients:
+            known.setdefault(said(gradient), gradient)
+    node.gradients = list(known.values())
 
 
-def _report(edges: Sequence[_Edge], failed: Sequence[Node], root: Node) -> Pass:
-    asked = sum(edge.asked for edge in edges)
-    errors = [edge.error for edge in edges if edge.error is not None]
-    least = root.engine.min_share if root.engine else _MIN_SHARE
-    if errors and asked - len(errors) < least * asked:
-        raise errors[0]
+def _report(live: Sequence[Node], into: Mapping[Node, Sequence[Flow]], failed: Sequence[Node]) -> Pass:
+    flows = [flow for node in live for flow in into[node]]
+    asked = sum(flow.asked for flow in flows)
+    failures = [failure for flow in flows for failure in flow.failures]
+    if failures and not _enough(len(failures), asked, live[0]):
+        raise failures[0]
     return Pass(
         asked=asked,
-        dropped=tuple(f"{type(error).__name__}: {error}" for error in errors),
+        dropped=tuple(f"{type(failure).__name__}: {failure}" for failure in failures),
         failed=tuple(f"{node.role}: {type(node.failure).__name__}" for node in failed),
     )
+
+
+def _enough(failed: int, of: int, node: Node) -> bool:
+    return of - failed >= (node.engine.min_share if node.engine else _MIN_SHARE) * of
 
 
 async def _grouped(start: Callable[[asyncio.TaskGroup], Awaitable[None]]) -> None:

@@ -5,6 +5,7 @@ Values and wiring only. Nothing here runs anything: `dataflow` does.
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 from optimizer.autodiff.context import Engine, engine_in_use
@@ -15,25 +16,44 @@ from optimizer.types import Gradient
 Value: TypeAlias = str | Image
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flow:
+    """What came back over one edge of the graph.
+
+    Attributes:
+        asked: questions that were put to a critic; what is only passed on asks none.
+        failures: why some of them got no answer.
+    """
+
+    gradients: Sequence[Gradient] = ()
+    asked: int = 0
+    failures: Sequence[TracegradError] = ()
+
+
 class Function(Protocol):
-    """One operation, forward and backward together.
+    """One operation, forward and backward together. It belongs to one node.
 
     Attributes:
         purpose: what it is for, in words; critics are told.
-        tolerant: it can be computed when some of its inputs could not.
-        asks: its backward calls a model, and so may fail.
+        weight: 0 for every function but a sum. A sum can be computed when some of its inputs could not, and hands its
+            share of the objective on to each input, times this weight.
     """
 
-    purpose: str
-    tolerant: bool
-    asks: bool
+    @property
+    def purpose(self) -> str: ...
+
+    @property
+    def weight(self) -> float: ...
 
     async def forward(self, node: "Node") -> Value:
         """The value of the node, from the values of its parents."""
         ...
 
-    async def backward(self, node: "Node", about: "Node") -> Sequence[Gradient]:
-        """How `about`, one of the node's parents, should change, given all gradients of the node."""
+    async def backward(self, node: "Node", about: "Node") -> Flow:
+        """How `about`, one of the node's parents, should change, given all gradients of the node.
+
+        A node without gradients whose `share` is 0 has nothing to say, and asks nobody.
+        """
         ...
 
 
@@ -47,9 +67,14 @@ class Node:
         function: what computes it; None for a leaf.
         source: who is behind it: a user, a session, a row. Sources are counted, never shown.
         engine: what it is computed with: the one that was in use when it was made.
-        gradients: what `backward` found, in a declared order; they add up until `zero_grad`.
+        gradients: what `backward` found, in a declared order. A leaf's add up until `zero_grad`; those of a computed
+            node are the last pass's.
+        id: its number in the graph of the last pass ("n3"), parents first.
+        share: which part of the objective of the last pass the node itself is: 1 for its root, what the sums hand on
+            for their inputs, 0 for what is judged by others.
         failure: why it could not be computed.
         computing: the work that computes it.
+        in_pass: a backward pass runs through it.
     """
 
     __slots__ = (
@@ -59,9 +84,12 @@ class Node:
         "failure",
         "function",
         "gradients",
+        "id",
+        "in_pass",
         "parents",
         "requires_grad",
         "role",
+        "share",
         "source",
     )
 
@@ -76,6 +104,9 @@ class Node:
         self.function: Function | None = None
         self.engine: Engine | None = engine_in_use()
         self.gradients: list[Gradient] = []
+        self.id = ""
+        self.share = 0.0
+        self.in_pass = False
         self.failure: TracegradError | None = None
         self.computing: asyncio.Task[None] | None = None
 

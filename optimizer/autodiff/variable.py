@@ -20,10 +20,9 @@ from typing import Any
 
 from optimizer.autodiff.context import gradients_wanted, settled
 from optimizer.autodiff.dataflow import Pass, backward, forward
-from optimizer.autodiff.node import Function, Node, Value, checked
+from optimizer.autodiff.node import Flow, Function, Node, Value, checked
 from optimizer.fence import excerpt
 from optimizer.images import Image
-from optimizer.types import Gradient
 
 _ROLE_CHARS = 200
 """A sum of sums of sums has a long story; the two ends of it are told."""
@@ -102,16 +101,15 @@ class Concatenation:
     """`a + b`: what is wrong with the whole concerns both parts."""
 
     purpose = "put texts one after the other"
-    tolerant = False
-    asks = False
+    weight = 0.0
 
     async def forward(self, node: Node) -> Value:
         """The texts of the parents, joined."""
         return "".join(parent.text for parent in node.parents)
 
-    async def backward(self, node: Node, about: Node) -> Sequence[Gradient]:  # noqa: ARG002  # the same for all
+    async def backward(self, node: Node, about: Node) -> Flow:  # noqa: ARG002  # the same for all
         """The gradients of the whole, each once."""
-        return tuple(node.gradients)
+        return Flow(gradients=tuple(node.gradients))
 
 
 def concatenated(one: Variable | str, other: Variable | str) -> Variable:

@@ -1,0 +1,69 @@
+"""Sums of losses: every gradient passes once, unchanged, and no model is called."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from optimizer.autodiff.node import Flow, Node, Value
+from optimizer.autodiff.variable import Variable
+from optimizer.errors import BadInput
+
+
+def total(losses: Sequence[Variable]) -> Variable:
+    """The losses as one. Those that could not be computed are left out, as long as enough are left.
+
+    Raises:
+        BadInput: there are none.
+    """
+    return Variable.computed(_Sum(weight=1.0), _some(losses), role=f"all of {len(losses)} losses")
+
+
+def mean(losses: Sequence[Variable]) -> Variable:
+    """The losses as one, each counting 1/n. The same words stand once in its text, counted; no gradient is left out.
+
+    Raises:
+        BadInput: there are none.
+    """
+    return Variable.computed(
+        _Sum(weight=1.0 / max(1, len(losses))), _some(losses), role=f"mean of {len(losses)} losses"
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Sum:
+    """Losses side by side; of weight 1 a total, of less a mean."""
+
+    weight: float
+    purpose = "put losses together"
+
+    async def forward(self, node: Node) -> Value:
+        """The sum or mean of numbers; of texts, all of them, in a mean the same words once."""
+        texts = [parent.text for parent in node.parents if parent.failure is None]
+        numbers = _numbers(texts)
+        if numbers is not None:
+            return f"{sum(numbers) / (1 if self.weight == 1.0 else len(numbers)):g}"
+        if self.weight == 1.0:
+            return "\n".join(texts)
+        return "\n".join(f"({count} times) {text}" if count > 1 else text for text, count in Counter(texts).items())
+
+    async def backward(self, node: Node, about: Node) -> Flow:  # noqa: ARG002  # the same for all
+        """The gradients of the sum, each once, by their weight."""
+        return Flow(
+            gradients=tuple(
+                replace(gradient, loss=replace(gradient.loss, weight=gradient.loss.weight * self.weight))
+                for gradient in node.gradients
+            )
+        )
+
+
+def _some(losses: Sequence[Variable]) -> Sequence[Variable]:
+    if not losses:
+        raise BadInput("there are no losses to put together", "give a list of one or more")
+    return losses
+
+
+def _numbers(texts: Sequence[str]) -> list[float] | None:
+    try:
+        return [float(text) for text in texts]
+    except ValueError:
+        return None
