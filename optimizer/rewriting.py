@@ -34,7 +34,7 @@ Check: TypeAlias = Callable[[Body], str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Example:
+class Revision:
     """A text before and after good edits, from the owner."""
 
     before: str
@@ -70,7 +70,7 @@ class Rewriter:
     role: str = ""
     constraints: tuple[str, ...] = ()
     checks: tuple[Check, ...] = ()
-    examples: tuple[Example, ...] = ()
+    examples: tuple[Revision, ...] = ()
     limits: Limits = field(default_factory=Limits)
     guard: bool = True
 

@@ -19,10 +19,10 @@ from optimizer.history import PastStep, adapted
 from optimizer.ports import LanguageModel
 from optimizer.prompts import PromptVersion
 from optimizer.replies import JsonObject, ask, repaired
-from optimizer.rewriting import Example, Rewriter, edits_in, fitting, request
+from optimizer.rewriting import Revision, Rewriter, edits_in, fitting, request
 from optimizer.types import Candidate, RootCause
 
-__all__ = ["Example", "NoCandidate", "PastStep", "RefusedEdit", "Rewriter", "Step", "step"]
+__all__ = ["NoCandidate", "PastStep", "RefusedEdit", "Revision", "Rewriter", "Step", "step"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

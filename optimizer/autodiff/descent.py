@@ -24,7 +24,7 @@ from optimizer.guard import Limits
 from optimizer.history import PastStep
 from optimizer.images import Image
 from optimizer.prompts import Body
-from optimizer.rewriting import Example, Rewriter
+from optimizer.rewriting import Revision, Rewriter
 from optimizer.tgd import NoCandidate, Step, step
 from optimizer.types import Gradient, Missing, Verdict
 
@@ -112,7 +112,7 @@ class TGD:
         *,
         constraints: Sequence[str] = (),
         checks: Sequence[Callable[[str], str]] = (),
-        examples: Sequence[Example] = (),
+        examples: Sequence[Revision] = (),
         momentum: int = 5,
         quorum: int = 1,
         per_source: int = 3,

@@ -14,14 +14,16 @@ good enough gives a gradient that warrants no change. Nothing here may put a tex
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextvars import copy_context
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeAlias
 
 from optimizer.autodiff.context import Engine
-from optimizer.autodiff.node import Node, Value
+from optimizer.autodiff.node import Flow, Node, Value
 from optimizer.autodiff.provenance import input_of, shown, trace_of
 from optimizer.autodiff.variable import Variable
-from optimizer.errors import BadInput, Garbled
+from optimizer.errors import BadInput, Declined, Garbled, TracegradError
 from optimizer.fence import excerpt
 from optimizer.identity import Json
 from optimizer.images import Image
@@ -56,8 +58,7 @@ Finding: TypeAlias = Callable[[Node], Awaitable[Said]]
 class Loss:
     """The function behind one loss node: `find` says what is wrong with its first parent."""
 
-    tolerant = False
-    asks = False
+    weight = 0.0
 
     def __init__(self, find: Finding, *, purpose: str, source: str = "") -> None:
         self.purpose = purpose
@@ -70,13 +71,17 @@ class Loss:
         self._said = await self._find(node)
         return self._said.text
 
-    async def backward(self, node: Node, about: Node) -> Sequence[Gradient]:  # noqa: ARG002  # the same for all
+    async def backward(self, node: Node, about: Node) -> Flow:  # noqa: ARG002  # the same for all
         """The words of the loss, once; they are about the output and about every field that can change."""
+        if not node.share and not node.gradients:
+            return Flow()
         said = self._said or Said(kind=LossKind.FEEDBACK, text=node.text)
         source = self._source or next((parent.source for parent in node.parents if parent.source), "")
-        trace = trace_of(node.parents[0], source=source)
-        loss = TextLoss(trace=trace, kind=said.kind, text=said.text, weight=said.weight)
-        return (Gradient(loss=loss, warrants_change=said.change, text=said.text),)
+        run = trace_of(node.parents[0], source=source)
+        # words that are judged by others in their turn are no part of the objective, and count fully
+        weight = min(1.0, said.weight * (node.share or 1.0))
+        loss = TextLoss(trace=run, kind=said.kind, text=said.text, weight=weight)
+        return Flow(gradients=(Gradient(loss=loss, warrants_change=said.change, text=said.text),))
 
 
 class JudgedLoss:
@@ -119,8 +124,8 @@ class JudgedLoss:
 
     def _request(self, engine: Engine, output: Node, fields: Mapping[str, Node]) -> ModelRequest:
         about: dict[str, Json] = {"input": input_of(output), "reference": None, "complaint": ""}
-        about |= {name: shown(node.value) for name, node in fields.items()}
-        about["output"] = shown(output.value)
+        about |= {name: shown(node) for name, node in fields.items()}
+        about["output"] = shown(output)
         user = f"RUBRIC\n{self._rubric}\n{engine.fence.wrap(about)}"
         images = [node.value for node in (output, *fields.values()) if isinstance(node.value, Image)]
         return ModelRequest(
@@ -168,7 +173,8 @@ class MetricLoss:
 
     Args:
         metric: takes the output and the fields by name, as texts or `Image`s; returns a score in [0, 1] with feedback,
-            or a score alone. A function that is no coroutine runs in a thread of its own.
+            or a score alone. A function that is no coroutine runs in a thread, so that it holds nobody up. What it
+            raises fails its own loss and no other.
         purpose: what it measures, in words.
     """
 
@@ -190,14 +196,22 @@ class MetricLoss:
         )
 
     async def _measure(self, output: Value, fields: Mapping[str, Value]) -> Said:
-        if inspect.iscoroutinefunction(self._metric):
-            found = await self._metric(output, **fields)
-        else:
-            found = await asyncio.to_thread(self._metric, output, **fields)
-            if inspect.isawaitable(found):
-                found = await found
+        try:
+            found = await self._called(output, fields)
+        except TracegradError:
+            raise
+        except Exception as error:
+            raise Declined(
+                f"the metric '{self._purpose}' raised {type(error).__name__}", "look at the metric and its input"
+            ) from error
         score, text = _judgement(found, self._purpose)
         return _scored(score, text or f"It scored {score:.2f} of 1 for {self._purpose}.", self._passing)
+
+    async def _called(self, output: Value, fields: Mapping[str, Value]) -> object:
+        if inspect.iscoroutinefunction(self._metric):
+            return await self._metric(output, **fields)
+        found = await asyncio.to_thread(copy_context().run, partial(self._metric, output, **fields))
+        return await found if inspect.isawaitable(found) else found
 
 
 def feedback(output: Variable, comment: str, *, source: str = "") -> Variable:
@@ -219,7 +233,7 @@ def _given(output: Variable, kind: LossKind, text: str, source: str) -> Variable
         raise BadInput("the loss has no words", "leave it out, or say what was wrong")
 
     async def find(node: Node) -> Said:
-        return Said(kind=kind, text=text, change=shown(node.parents[0].value).strip() != text)
+        return Said(kind=kind, text=text, change=shown(node.parents[0]).strip() != text)
 
     function = Loss(find, purpose="hold what a person said", source=source)
     return Variable.computed(function, [output], role=f"what was said about {output.role}")

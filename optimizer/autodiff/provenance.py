@@ -1,12 +1,13 @@
 """Where a loss comes from: the run behind an output of a text graph, as the trace that every gradient leads back to.
 
 A run outside production is a trace too: undated, without scores, its source the row or person that the graph's author
-named. Nothing here may shorten or interpret a text.
+named. Nothing here may interpret a text.
 """
 
-from optimizer.autodiff.dataflow import post_order
-from optimizer.autodiff.node import Node, Value
-from optimizer.identity import canonical, digest
+from optimizer.autodiff.graph import post_order
+from optimizer.autodiff.node import Node
+from optimizer.fence import TEXT_CHARS, excerpt
+from optimizer.identity import Json, canonical, digest
 from optimizer.images import Image
 from optimizer.types import UNDATED, Generation, Trace
 
@@ -18,13 +19,13 @@ def trace_of(output: Node, *, source: str = "") -> Trace:
         source: who is behind the loss, when that is not who is behind the input.
     """
     given = _given(output)
-    asked, answered = _as_input(given), shown(output.value)
-    behind = source or next((node.source for node in given if node.source), "")
+    asked, answered = _as_input(given), shown(output)
+    behind = source or next((node.source for node in (*given, output) if node.source), "")
     key = digest("run", asked, answered, behind)
     generation = Generation(
         id=key,
         trace_id=key,
-        prompt_name=output.role,
+        prompt_name="",
         prompt_version=0,
         environment="",
         at=UNDATED,
@@ -38,25 +39,25 @@ def trace_of(output: Node, *, source: str = "") -> Trace:
 
 
 def input_of(output: Node) -> str:
-    """What the output was computed from, without what is being optimized: one text alone, or JSON of all."""
+    """What the output was computed from, without what is being optimized: one text as it stands, several as JSON."""
     return _as_input(_given(output))
 
 
-def shown(value: Value) -> str:
-    """A value as text: an image by its type and digest."""
-    return f"({value.media_type} {value.sha256[:12]})" if isinstance(value, Image) else value
+def shown(node: Node) -> str:
+    """The node's text; an image by its digest."""
+    value = node.value
+    return f"(image {value.sha256[:12]})" if isinstance(value, Image) else value
 
 
 def _given(output: Node) -> list[Node]:
     """The leaves below the output that stay as they are."""
-    return [
-        node
-        for node in post_order(output)
-        if node is not output and node.function is None and not node.requires_grad and node.failure is None
-    ]
+    below = (node for node in post_order(output) if not node.parents and node is not output)
+    return [leaf for leaf in below if not leaf.requires_grad]
 
 
 def _as_input(given: list[Node]) -> str:
     if len(given) == 1:
-        return shown(given[0].value)
-    return canonical([{"role": node.role, "text": shown(node.value)} for node in given]) if given else ""
+        return shown(given[0])
+    chars = TEXT_CHARS // max(1, len(given))
+    told: list[Json] = [{"role": node.role, "text": excerpt(shown(node), chars)} for node in given]
+    return canonical(told) if told else ""

@@ -12,7 +12,7 @@ from optimizer.fence import Fence
 from optimizer.guard import Limits
 from optimizer.meta import rewriter as meta
 from optimizer.prompts import Body, Message, PromptVersion
-from optimizer.tgd import Example, NoCandidate, Rewriter, Step, step
+from optimizer.tgd import NoCandidate, Revision, Rewriter, Step, step
 from optimizer.types import Candidate, RootCause
 
 FENCE = Fence.of(b"secret", "texts")
@@ -299,7 +299,7 @@ async def test_the_owner_speaks_in_the_system_message_word_for_word() -> None:
         REWRITER,
         role="system prompt of {a} shop",
         constraints=("Never name {competitors}.", "Stay under 100 words."),
-        examples=(Example(before="Be {nice}.", after="Be kind."), Example(before="a", after="b")),
+        examples=(Revision(before="Be {nice}.", after="Be kind."), Revision(before="a", after="b")),
     )
     model = ScriptedModel(in_order(rewrite()))
     await take(model, rewriter=rewriter)
