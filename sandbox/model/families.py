@@ -6,6 +6,7 @@ seeds that are reported: development uses seeds below `FIRST_REPORTED`.
 """
 
 import re
+from dataclasses import replace
 from enum import StrEnum
 
 from sandbox.model.chance import draw, pick, shuffled
@@ -117,16 +118,18 @@ def _first_prompt(kind: Kind, ideas: tuple[Idea, ...], key: tuple[object, ...]) 
 
 
 def _traits(kind: Kind, key: tuple[object, ...], best: str) -> Traits:
-    stated, unstated = 0.90 + 0.06 * draw(*key, "stated"), 0.02 + 0.10 * draw(*key, "unstated")
-    usual = Traits(stated=stated, unstated=unstated)
+    usual = Traits(
+        stated=0.90 + 0.06 * draw(*key, "stated"), unstated=0.02 + 0.10 * draw(*key, "unstated"), attentive=True
+    )
     if kind is Kind.POOR:
-        return Traits(stated=stated, unstated=unstated, vague=0.15, wrong=0.12, rich=False)
+        return replace(usual, vague=0.15, wrong=0.12, rich=False)
     if kind is Kind.NOISY:
-        return Traits(stated=stated - 0.06, unstated=0.15 + unstated, fickle=0.12 + 0.08 * draw(*key, "fickle"))
+        fickle = 0.12 + 0.08 * draw(*key, "fickle")
+        return replace(usual, stated=usual.stated - 0.06, unstated=usual.unstated + 0.15, fickle=fickle)
     if kind is Kind.CLASHING:
-        return Traits(stated=stated, unstated=unstated, patience=1, long=len(best) + 300)
+        return replace(usual, patience=1, long=len(best) + 300)
     if kind is Kind.LONG:
-        return Traits(stated=stated, unstated=unstated, long=len(best) + 200)
+        return replace(usual, long=len(best) + 200)
     return usual
 
 

@@ -24,9 +24,9 @@ from collections.abc import Callable, Iterable, Sequence
 
 from sandbox.model.chance import draw, pick
 from sandbox.model.critic import ALREADY, CONTENT, VAGUE_WORDS, another_trace, mistaken_for, pointed_at, worded
-from sandbox.model.ideas import Idea, contradicts, sentences, speaks_of, states
+from sandbox.model.ideas import Idea, sentences, speaks_of, states
 from sandbox.model.reading import Brief, Lab, Line
-from sandbox.model.rewriter import GENERIC, UNRECOGNISED, weak_line
+from sandbox.model.rewriter import GENERIC, UNRECOGNISED, settled, weak_line
 from sandbox.model.shapes import Blame, Example, Fields, Reflection, Relay, Update, read_free
 from sandbox.model.wire import Call
 
@@ -77,8 +77,7 @@ def rewritten(lab: Lab, prompt: str, said: Iterable[str], key: str) -> str:
     told = list(said)
     found = dict.fromkeys(idea for text in told for idea in _criticised(lab, text))
     for idea in found:
-        parts = sentences("\n".join(line.text for line in lines))
-        if any(states(idea, part) for part in parts) and not any(contradicts(idea, part) for part in parts):
+        if settled(lines, idea):
             continue
         odd = draw("rewriter", lab.seed, key, idea.key) > 1 - UNRECOGNISED
         text = pick(idea.odd_lines if odd else idea.lines, "rewriter", lab.seed, key, idea.key, "line")

@@ -9,7 +9,7 @@ from typing import Any
 
 from sandbox.model.chance import draw, pick
 from sandbox.model.critic import obeyed
-from sandbox.model.ideas import Idea, mentions, sentences, speaks_of, states
+from sandbox.model.ideas import Idea, contradicts, mentions, sentences, speaks_of, states
 from sandbox.model.reading import Brief, Lab, Line, orders_in, strings_in
 
 LOST, UNRECOGNISED, REDUNDANT = 0.04, 0.06, 0.04
@@ -30,7 +30,9 @@ def edits(lab: Lab, brief: Brief) -> dict[str, object]:
         cause = next((cause for cause in causes if order in _orders_of(cause)), causes[0] if causes else {})
         made.append(_add(brief, order, cause, "It was demanded."))
     taken: set[str] = set()
-    made += [_edit(lab, brief, cause, taken) for cause in causes if not _orders_of(cause)]
+    attentive = lab.world.traits.attentive
+    told = [cause for cause in causes if not _orders_of(cause)]
+    made += [_edit(lab, brief, cause, taken) for cause in (_worth(lab, brief, told) if attentive else told)]
     if brief.turn > 1:  # told to mend a reply, it does not say the same twice
         made = list({edit["text"]: edit for edit in reversed(made)}.values())[::-1]
     return {"edits": made[: brief.max_edits]}
@@ -62,6 +64,24 @@ def _edit(lab: Lab, brief: Brief, cause: Mapping[str, Any], taken: set[str]) -> 
         return _add(brief, text, cause, reason)
     taken.add(weak.id)
     return {"op": "replace", "line": weak.id, "text": text, "cause": str(cause.get("label", "")), "reason": reason}
+
+
+def settled(lines: Sequence[Line], idea: Idea) -> bool:
+    """True when the prompt states the idea and nothing in it says the opposite."""
+    parts = [part for line in lines for part in sentences(line.text)]
+    return any(states(idea, part) for part in parts) and not any(contradicts(idea, part) for part in parts)
+
+
+def _worth(lab: Lab, brief: Brief, causes: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The causes that an attentive rewriter makes an edit for."""
+    kept, ideas = [], set()
+    for cause in causes:
+        idea = meant(lab, cause)
+        if idea is not None and (idea.key in ideas or settled(brief.lines, idea)):
+            continue
+        ideas.add(idea.key if idea else "")
+        kept.append(cause)
+    return kept
 
 
 def meant(lab: Lab, cause: Mapping[str, Any]) -> Idea | None:

@@ -87,6 +87,8 @@ class Traits:
         long: characters over which a prompt loses a tenth of every rate, and four tenths over twice as many.
         vague: share of criticisms that name no idea; `wrong`: that name a wrong one.
         rich: feedback says in words what is missing, not only which words were expected.
+        attentive: a rewriter asked for edits knows two causes for the same idea and a cause that the prompt deals with
+            already, and makes no edit for them; one asked for a whole prompt always does.
     """
 
     stated: float = 0.92
@@ -97,6 +99,7 @@ class Traits:
     vague: float = 0.06
     wrong: float = 0.06
     rich: bool = True
+    attentive: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
