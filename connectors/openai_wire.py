@@ -4,6 +4,8 @@ Pure: no connection and no clock. Never lets the words of a server carry message
 """
 
 import json
+from base64 import b64encode
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
@@ -12,7 +14,9 @@ from pydantic import BaseModel, Field, ValidationError
 from connectors.pricing import Prices
 from optimizer.errors import BadAnswer, CutOff, Declined, EmptyReply, Garbled, Refused
 from optimizer.identity import canonical
+from optimizer.images import Image
 from optimizer.ports import ModelReply, ModelRequest
+from optimizer.prompts import Message
 from optimizer.types import Missing, Usage
 
 SCHEMA_WORDS = "Reply with one JSON object that follows this JSON schema:"
@@ -58,7 +62,7 @@ def body(request: ModelRequest, dialect: Dialect) -> dict[str, Any]:
     """The JSON body of one call. Raises Declined when the recorded tool definitions are not a JSON list."""
     said: dict[str, Any] = {
         "model": request.model,
-        "messages": [{"role": m.role, "content": m.content} for m in request.messages],
+        "messages": [{"role": m.role, "content": _content(m)} for m in request.messages],
         dialect.limit_word: request.max_tokens,
     }
     if dialect.temperature:
@@ -79,6 +83,23 @@ def body(request: ModelRequest, dialect: Dialect) -> dict[str, Any]:
     return said
 
 
+def _content(message: Message) -> str | list[dict[str, Any]]:
+    """A text as it stands; texts and images as parts, in their order. Servers refuse empty parts."""
+    if not message.parts:
+        return message.content
+    return [
+        {"type": "image_url", "image_url": {"url": _data_url(part)}}
+        if isinstance(part, Image)
+        else {"type": "text", "text": part}
+        for part in message.parts
+        if part != ""
+    ]
+
+
+def _data_url(image: Image) -> str:
+    return f"data:{image.media_type};base64,{b64encode(image.data).decode()}"
+
+
 def _tools(tools_json: str) -> list[Any]:
     try:
         tools = json.loads(tools_json)
@@ -89,14 +110,15 @@ def _tools(tools_json: str) -> list[Any]:
     return tools
 
 
-def _with_schema(messages: list[dict[str, str]], request: ModelRequest) -> list[dict[str, str]]:
+def _with_schema(messages: list[dict[str, Any]], request: ModelRequest) -> list[dict[str, Any]]:
     schema = json.loads(request.reply_schema)
     if request.reply_name:
         schema["title"] = request.reply_name
     asked = f"{SCHEMA_WORDS}\n{canonical(schema)}"
     if messages and messages[0]["role"] in ("system", "developer"):
-        first = messages[0]
-        return [{**first, "content": f"{first['content']}\n\n{asked}"}, *messages[1:]]
+        first, said = messages[0], messages[0]["content"]
+        more = f"{said}\n\n{asked}" if isinstance(said, str) else [*said, {"type": "text", "text": asked}]
+        return [{**first, "content": more}, *messages[1:]]
     return [{"role": "system", "content": asked}, *messages]
 
 
@@ -209,10 +231,16 @@ def explanation(answer: object, request: ModelRequest) -> str:
     said = _message(answer)
     words = " ".join(said.split())[:WORDS_AT_MOST]
     stretches = {words[i : i + ECHO_CHARS] for i in range(len(words) - ECHO_CHARS + 1)}
-    sent = (" ".join(message.content.split()) for message in request.messages)
-    if any(stretch in content for content in sent for stretch in stretches):
+    if any(stretch in text for message in request.messages for text in _sent(message) for stretch in stretches):
         return "(the server's words repeat the request and are left out)"
     return words
+
+
+def _sent(message: Message) -> Iterator[str]:
+    """What of a message an error could repeat."""
+    yield " ".join(message.content.split())
+    for part in message.parts:
+        yield " ".join(part.split()) if isinstance(part, str) else _data_url(part)
 
 
 def _message(answer: object) -> str:
