@@ -27,7 +27,7 @@ the words that all of them share still count."""
 
 _WORD = re.compile(r"[^\W_]{2,}")
 _ENDING = re.compile(
-    r"(?<=\w{3})(?:ibilit(?:y|ies)|abilit(?:y|ies)|it(?:y|ies)|ations?|i[sz]es?|ings?|ies|ied|ed|es|ly|s|e|y)$"
+    r"(?<=\w{3})(?:ibilit(?:y|ies)|abilit(?:y|ies)|it(?:y|ies)|ations?|i[sz]es?|ings?|l(?:y|ies|ied)|ies|ied|ed|es|s|e|y)$"
 )
 _DOUBLED = re.compile(r"([^\W\daeiou_])\1$")
 

@@ -21,7 +21,7 @@ from itertools import count
 
 from optimizer.likeness import Vector
 
-WORK = 250_000
+WORK = 200_000
 """Products of vector entries, at most, to found the clusters, and again to join the others to them: well under half a
 second each. Criticisms of everyday words found clusters by the thousand within it."""
 

@@ -42,13 +42,14 @@ def heard(gradients: Sequence[Gradient], *, per_source: int, likeness: Likeness)
         for source in sources[text]:
             turns[source] += 1
     share = {source: min(1.0, per_source / count) for source, count in turns.items()}
-    weights = {text: math.fsum(share[source] for source in sources[text]) for text in texts}
+    people = {text: math.fsum(1 / turns[source] for source in sources[text]) for text in texts}
 
-    vectors = likeness.vectors(texts, [weights[text] for text in texts])
+    vectors = likeness.vectors(texts, [people[text] for text in texts])
     alike: dict[tuple[tuple[str, float], ...], list[str]] = defaultdict(list)
     for text, vector in zip(texts, vectors, strict=True):
         alike[tuple(unit(vector).items())].append(text)
-    first = sorted(alike, key=lambda key: min((turn[text], -weights[text], text) for text in alike[key]))
+    place = {text: place for place, text in enumerate(texts)}
+    first = sorted(alike, key=lambda key: min((turn[text], -people[text], place[text]) for text in alike[key]))
     return [_heard(dict(key), [g for text in alike[key] for g in by_text[text]], sources, share) for key in first]
 
 

@@ -1,8 +1,15 @@
 """Criticisms that say the same become one cause; others stay apart; nobody makes a cause alone or counts too much."""
 
+import os
 import random
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+from pathlib import Path
 
 import pytest
+from cause_samples import DOMAINS
 from scripted import gradient
 
 from optimizer.causes import group
@@ -61,6 +68,43 @@ def test_paraphrases_are_one_cause_beside_others(same: tuple[str, ...]) -> None:
     assert len(found) == 3
 
 
+def pairs(clusters: Sequence[set[str]]) -> set[tuple[str, str]]:
+    return {pair for cluster in clusters for pair in combinations(sorted(cluster), 2)}
+
+
+@pytest.mark.parametrize("times", [1, 5])
+@pytest.mark.parametrize(
+    ("domain", "recall"),
+    [("billing", 1.0), ("medical notes", 0.65), ("code review", 0.65), ("travel", 0.7), ("all", 0.8)],
+)
+def test_ordinary_paraphrases_join_and_ordinary_differences_stay(domain: str, recall: float, times: int) -> None:
+    """Measured by pairs. What shares no content word, or a weak one only, stays apart: the price of joining nothing
+    that differs."""
+    every = {f"{name}: {what}": texts for name, causes in DOMAINS.items() for what, texts in causes.items()}
+    samples: Mapping[str, Sequence[str]] = every if domain == "all" else DOMAINS[domain]
+    same = pairs([set(texts) for texts in samples.values()])
+    found = pairs(texts_of(many(*(text for texts in samples.values() for text in texts), times=times)))
+    assert found <= same
+    assert len(found) >= recall * len(same)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("The prompt does not ask to mention the invoice.", "The prompt does not ask to mention the receipt."),
+        ("Rounding of the total is wrong.", "Rounding of the tax is wrong."),
+        ("The dosage for children is missing.", "The dosage for adults is missing."),
+        ("Hotels near the airport are left out.", "Hotels near the station are left out."),
+    ],
+)
+def test_two_short_criticisms_that_differ_in_one_word_stay_apart_when_their_template_is_common(
+    one: str, other: str
+) -> None:
+    third = one.replace(next(word for word in one.split() if word not in other.split()), "something unheard-of.")
+    found = texts_of(many(one, other, third, times=100))
+    assert sorted(map(sorted, found)) == sorted([[one], [other], [third]])
+
+
 def test_the_result_depends_on_the_set_and_not_on_the_order() -> None:
     gradients = many(REFUND, SHIPPING, HOURS, "Refunds: the window is not mentioned.", "Be shorter.", times=4)
     expected = group(gradients, quorum=2, per_source=3)
@@ -68,6 +112,26 @@ def test_the_result_depends_on_the_set_and_not_on_the_order() -> None:
         shuffled = random.Random(seed).sample(gradients, len(gradients))
         assert group(shuffled, quorum=2, per_source=3) == expected
         assert group([*shuffled, *gradients[:3]], quorum=2, per_source=3) == expected
+
+
+def test_the_result_is_the_same_in_every_process() -> None:
+    code = """
+from test_causes import DOMAINS, group, many
+texts = [text for causes in DOMAINS.values() for same in causes.values() for text in same]
+found = group(many(*texts, times=3), quorum=2, per_source=3)
+print([(cause.summary, cause.id) for cause in found.causes], [refused.reason for refused in found.refused])
+"""
+    here = Path(__file__).parent
+    said = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": f"{here}{os.pathsep}{here.parents[1]}"},
+            check=True,
+            capture_output=True,
+        ).stdout
+        for seed in ("1", "2")
+    }
+    assert len(said) == 1
 
 
 def test_a_cause_needs_a_quorum_of_sources() -> None:
@@ -170,3 +234,30 @@ def test_texts_that_say_nothing_are_alike_only_to_themselves(text: str) -> None:
     one, same, other = RareWords().vectors([text, text, REFUND], [1, 1, 1])
     assert one == same
     assert not one.keys() & other.keys()
+
+
+# ---- another likeness ----------------------------------------------------------------------------------------------
+
+
+class Dense:
+    """An embedding of two dimensions: about money, about time."""
+
+    alike = 0.9
+
+    def vectors(self, texts: Sequence[str], weights: Sequence[float]) -> list[list[float]]:
+        assert len(texts) == len(set(texts)) == len(weights)
+        return [[3.0, 0.1] if "refund" in text.lower() or "money" in text.lower() else [0.0, 2.0] for text in texts]
+
+
+def test_an_embedding_can_take_the_place_of_the_words() -> None:
+    gradients = many("Refunds are missing.", "No money is given back.", SHIPPING, HOURS)
+    found = group(gradients, quorum=1, per_source=3, likeness=Dense()).causes
+    assert sorted(sorted(g.text for g in cause.gradients) for cause in found) == [
+        ["No money is given back.", "Refunds are missing."],
+        [HOURS, SHIPPING],
+    ]
+
+
+def test_with_an_embedding_nobody_speaks_alone_either() -> None:
+    gradients = many("Refunds are missing.", "No money is given back.")
+    assert group(gradients, quorum=2, per_source=3, likeness=Dense()).causes == ()
