@@ -9,10 +9,15 @@ from deploy.settings import PromptSettings, Settings
 from deploy.store.fence import Run
 from deploy.store.refusals import META_PROMPT, Refusal
 from deploy.wiring import House
+from optimizer.document import Document
 from optimizer.engine import NoCandidate, Outcome, Plan, optimize
 from optimizer.fence import Fence
+from optimizer.history import PastStep
 from optimizer.identity import Json
 from optimizer.types import TextLoss
+
+CYCLES_REMEMBERED = 8
+"""Judged candidates that the rewriter is told of: with a cycle a day, about a week."""
 
 
 async def find_candidate(house: House, run: Run, state: dict[str, Json]) -> dict[str, Json]:
@@ -31,6 +36,7 @@ async def find_candidate(house: House, run: Run, state: dict[str, Json]) -> dict
         # of the secret alone: a complaint that was edited since must not change the requests about all the others
         fence=Fence.of(row.secret),
         source_texts=source_texts(losses),
+        history=await asyncio.to_thread(remembered, house, run),
     )
     await asyncio.to_thread(keep, house, run, outcome)
     if isinstance(outcome.candidate, NoCandidate):
@@ -51,6 +57,19 @@ def plan_of(settings: Settings, prompt: PromptSettings) -> Plan:
         rewriter_model=settings.model.critic,
         max_losses=prompt.max_complaints,
         quorum=prompt.quorum,
+    )
+
+
+def remembered(house: House, run: Run) -> tuple[PastStep, ...]:
+    """What the gate said about the candidates of this prompt's last cycles, oldest first: verdicts, never numbers."""
+    return tuple(
+        PastStep.of(
+            Document.of(candidate.parent.body),
+            candidate.edits,
+            verdict=verdict,
+            reason=f"the gate's verdict: {verdict}",
+        )
+        for candidate, verdict in house.store.lineage.judged(run.prompt, before=run.cycle_id, limit=CYCLES_REMEMBERED)
     )
 
 

@@ -15,6 +15,7 @@ from optimizer.causes import RefusedCause, group
 from optimizer.document import Document
 from optimizer.fence import Fence
 from optimizer.guard import Limits
+from optimizer.history import PastStep
 from optimizer.meta import critic as critic_meta
 from optimizer.meta import repair as repair_meta
 from optimizer.meta import rewriter as rewriter_meta
@@ -100,12 +101,14 @@ async def optimize(
     plan: Plan,
     fence: Fence,
     source_texts: Sequence[str],
+    history: Sequence[PastStep] = (),
 ) -> Outcome:
     """One step of textual gradient descent on one prompt.
 
     Args:
         losses: best first.
         source_texts: every text of a stranger that must not get into the prompt.
+        history: earlier steps and what became of them, oldest first; what failed is not tried again.
 
     Raises:
         Permanent, OverBudget: the model's own. Transient: the rewriter could not be reached; the critic's failures
@@ -133,6 +136,7 @@ async def optimize(
             rewriter=_rewriter(plan),
             fence=fence,
             source_texts=source_texts,
+            history=history,
         )
     return Outcome(
         candidate=stepped.candidate,

@@ -13,12 +13,12 @@ from deploy.optimizing import find_candidate
 from deploy.store.facade import Store
 from deploy.store.refusals import Refusal
 from optimizer.errors import CutOff, Garbled, OverBudget
+from optimizer.history import TRIED
 from optimizer.ports import ModelReply, ModelRequest
+from optimizer.types import Verdict
 
 STRANGER = "a stranger's words"
-META = [
-    Refusal(kind="meta-prompt", reason=reason, count=1) for reason in ("critic v2", "repair v1", "rewriter v2")
-]
+META = [Refusal(kind="meta-prompt", reason=reason, count=1) for reason in ("critic v2", "repair v1", "rewriter v2")]
 
 
 @pytest.fixture
@@ -152,3 +152,22 @@ async def test_a_cycle_does_not_spend_more_than_its_budget(world: World) -> None
         world.complaint(number)
     with pytest.raises(OverBudget):
         await world.walk(world.cycle(), collect, find_candidate)
+
+
+async def test_an_edit_that_failed_its_gate_is_told_to_the_rewriter_and_not_made_again(world: World) -> None:
+    for number in range(3):
+        world.complaint(number)
+    first = world.cycle()
+    await world.walk(first, collect, find_candidate)
+    world.store.cycles.note(first.cycle_id, verdict=Verdict.FAIL)
+    for number in range(3, 6):
+        world.complaint(number)
+    world.pass_time(hours=24)
+    second = world.cycle("2026-11-22T02:30Z")
+    world.model = ScriptedModel(critic_and_rewriter)
+    state = await world.walk(second, collect, find_candidate)
+    assert state["ended"] == "skipped"
+    assert TRIED in str(state["reason"])
+    rewrites = [request for request in world.model.requests if request.purpose == "rewrite"]
+    assert all("the gate's verdict: fail" in request.messages[1].content for request in rewrites)
+    assert Refusal(kind="edit", reason=TRIED, count=1) in world.store.refusals.of(second.cycle_id)
