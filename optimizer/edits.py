@@ -63,29 +63,34 @@ class Plan:
     def _rows(self, block: Block) -> Iterator[Row]:
         used = Counter(row.anchor for row in block.rows if row.added)
 
-        def fresh(anchor: str, ending: str, text: str, edit: Edit) -> Row:
-            used[anchor] += 1
-            return Row(id=f"{anchor}.{used[anchor]}", anchor=anchor, old="", text=text, ending=ending, edit=edit)
+        def fresh(line: str, anchor: str, ending: str) -> Iterator[Row]:
+            for text, edit in self._behind(line):
+                used[anchor] += 1
+                yield Row(id=f"{anchor}.{used[anchor]}", anchor=anchor, old="", text=text, ending=ending, edit=edit)
 
-        def additions(line: str, anchor: str, ending: str) -> Iterator[Row]:
-            for edit in self.added.get(line, ()):
-                for text in texts_of(edit.text):
-                    yield fresh(anchor, ending, text, edit)
-
-        yield from additions(block.start, block.start, "")
+        touched = self.added.keys() | self.changed.keys()
+        yield from fresh(block.start, block.start, "")
         for row in block.rows:
+            if row.id not in touched:
+                yield row
+                continue
             edit = self.changed.get(row.id)
-            first, *more = ("",) if edit is None else texts_of(edit.text) or ("",)
-            yield row if edit is None else _changed(row, edit, first)
-            if edit is not None and edit.op is EditOp.REPLACE:
-                for text in more:
-                    yield fresh(row.anchor, row.ending, text, edit)
-            yield from additions(row.id, row.anchor, row.ending)
+            yield row if edit is None else _changed(row, edit)
+            yield from fresh(row.id, row.anchor, row.ending)
+
+    def _behind(self, line: str) -> Iterator[tuple[str, Edit]]:
+        """The lines to be put behind a line: what a replacing text has after its first, then what is added."""
+        changed = self.changed.get(line)
+        if changed is not None and changed.op is EditOp.REPLACE:
+            yield from ((text, changed) for text in texts_of(changed.text)[1:])
+        for edit in self.added.get(line, ()):
+            yield from ((text, edit) for text in texts_of(edit.text))
 
 
-def _changed(row: Row, edit: Edit, text: str) -> Row:
+def _changed(row: Row, edit: Edit) -> Row:
     if edit.op is EditOp.REMOVE:
         return replace(row, edit=edit, gone=True)
+    text = texts_of(edit.text)[0]
     as_at_first = not row.added and text == row.old
     return replace(row, text=text, edit=None if as_at_first else edit, gone=False)
 

@@ -14,12 +14,16 @@ Finder = Callable[[str], Iterable[str]]
 
 def visible(text: str) -> str:
     """The text as it reads: compatibility forms unified, invisible characters gone."""
+    if text.isascii():  # most texts are, and have nothing to unify or hide
+        return text
     return _without(unicodedata.normalize("NFKC", text), lambda char: unicodedata.category(char) == "Cf")
 
 
 def folded(text: str) -> str:
     """`visible`, without case and accents, every run of white space one space."""
-    bare = _without(unicodedata.normalize("NFKD", visible(text)), lambda char: unicodedata.combining(char) > 0)
+    bare = visible(text)
+    if not bare.isascii():
+        bare = _without(unicodedata.normalize("NFKD", bare), lambda char: unicodedata.combining(char) > 0)
     return " ".join(bare.casefold().split())
 
 

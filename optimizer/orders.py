@@ -24,7 +24,9 @@ def template_syntax(text: str) -> list[str]:
 
 def invisible(text: str) -> list[str]:
     """Characters that nobody sees, or that steer a terminal or the direction of writing."""
-    return [char for char in text if _is_invisible(char)]
+    # asked once for each different character, as texts are large and alphabets are not
+    suspects = frozenset(filter(_is_invisible, set(text)))
+    return [char for char in text if char in suspects] if suspects else []
 
 
 def _is_invisible(char: str) -> bool:
