@@ -118,6 +118,7 @@ def costs(usage: Usage) -> str:
 
 HEADLINES = {
     Result.IMPROVED: ("A better prompt was found", "bold green"),
+    Result.UNPROVEN: ("A prompt that scored better was found, and the gain may be chance", "bold yellow"),
     Result.NO_CHANGE: ("No change: nothing better was found", "bold yellow"),
     Result.SPENT: ("No result: the budget ended before there was one; give a larger --max-task-calls", "bold red"),
 }
@@ -176,10 +177,10 @@ def render_change(change: dict[str, Any], edit: dict[str, Any], terminal: Termin
     if change["op"] != "remove":
         terminal.say(f"  + {change['new']}", style="green")
     terminal.say(f"      why: {edit['why']}", hang=5)
-    gradients = edit["gradients"]
-    terminal.say(f"      {len({gradient['row'] for gradient in gradients})} rows, such as:")
-    for gradient in gradients[:SHOWN_ROWS]:
-        terminal.say(f"        {gradient['row']}: {gradient['feedback']}", style="dim", hang=2)
+    feedback = {gradient["row"]: gradient["feedback"] for gradient in edit["gradients"]}
+    terminal.say(f"      {len(feedback)} rows, such as:")
+    for row in list(feedback)[:SHOWN_ROWS]:
+        terminal.say(f"        {row}: {feedback[row]}", style="dim", hang=2)
 
 
 def bill(shown: dict[str, Any]) -> Table:

@@ -26,14 +26,15 @@ class Result(StrEnum):
     """How a run ended, in words for people and scripts."""
 
     IMPROVED = "improved"
+    UNPROVEN = "improved, but it may be chance"
     NO_CHANGE = "no change"
     SPENT = "budget spent without a result"
 
 
-def result_of(found: Found) -> Result:
-    """Better, the same on purpose, or the same for want of budget."""
+def result_of(found: Found, compared: Compared) -> Result:
+    """Better, perhaps better, the same on purpose, or the same for want of budget."""
     if isinstance(found.best, Candidate):
-        return Result.IMPROVED
+        return Result.IMPROVED if interval(compared.differences)[0] > 0 else Result.UNPROVEN
     return Result.SPENT if "budget" in found.stopped_because else Result.NO_CHANGE
 
 
@@ -41,7 +42,7 @@ def document(order: Order, given: Files, found: Found, ledger: Ledger, jury: Jur
     """The whole run."""
     body, base = found.document.body, given.prompt.body
     compared = compare(base, body, given.validation.cases, ledger, jury)
-    result = result_of(found)
+    result = result_of(found, compared)
     return {
         "result": result,
         "why": "" if isinstance(found.best, Candidate) else found.best.reason,
@@ -90,13 +91,13 @@ def _limits(result: Result, compared: Compared, given: Files, jury: Jury) -> lis
     """What the numbers do not say, in sentences."""
     count, rows = len(compared.before), len(given.validation.cases)
     said = []
-    if result is Result.IMPROVED:
+    if result in (Result.IMPROVED, Result.UNPROVEN):
         said.append(
             f"The prompt was chosen by its score on these {count} rows, so the score after is on the flattering side: "
             "rows that neither file holds would tell."
         )
-        if interval(compared.differences)[0] <= 0:
-            said.append("The interval holds 0: the gain may be chance, and more validation rows would tell.")
+    if result is Result.UNPROVEN:
+        said.append("The interval holds 0: the gain may be chance, and more validation rows would tell.")
     if count < rows:
         said.append(f"{rows - count} of {rows} validation rows were not scored with both prompts and do not count.")
     if refused := jury.refusals.total():

@@ -18,9 +18,20 @@ from typing import Any
 import httpx
 import pytest
 import yaml
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
 
 from deploy.cli import main
 from deploy.cli.exits import DONE, INTERRUPTED, OUTSIDE, SPENT, USAGE
+from deploy.cli.optimize import HEADLINES
+from deploy.offline.compared import Compared
+from deploy.offline.report import Result, result_of
+from optimizer.document import Document
+from optimizer.prompts import PromptVersion
+from optimizer.search.found import Found
+from optimizer.types import Candidate, Usage
 from sandbox.model.app import API_KEY, create_app
 from sandbox.serving import serve
 
@@ -62,6 +73,11 @@ class Ended:
     code: int
     out: str
     err: str
+
+    @property
+    def better(self) -> bool:
+        """A prompt was found, whether the few rows of a test prove it or not."""
+        return self.out.splitlines()[1] in (HEADLINES[Result.IMPROVED][0], HEADLINES[Result.UNPROVEN][0])
 
     @property
     def sentence(self) -> str:
@@ -149,7 +165,7 @@ def test_a_better_prompt_with_the_way_from_every_line_back_to_its_rows(folder: P
     text = (folder / "better.txt").read_bytes().decode()
     assert text == shown["prompt"] != shown["base"]
 
-    assert shown["result"] == "improved"
+    assert shown["result"] in (Result.IMPROVED, Result.UNPROVEN)
     score = shown["score"]
     assert score["after"] > score["before"]
     assert score["after"] - score["before"] == pytest.approx(score["difference"])
@@ -179,7 +195,6 @@ def test_the_scores_are_what_the_two_prompts_get(folder: Path, model: str, optim
     """Asked again by a client of our own, both prompts get the scores that were reported."""
     shown = json.loads(optimize(before=("--json",)).out)
     rows = [json.loads(line) for line in (folder / "val.jsonl").read_text().splitlines()]
-
     key = {"authorization": f"Bearer {API_KEY}"}
 
     def mean(prompt: str) -> float:
@@ -187,9 +202,7 @@ def test_the_scores_are_what_the_two_prompts_get(folder: Path, model: str, optim
         for row in rows:
             messages = [{"role": "system", "content": prompt}, {"role": "user", "content": row["input"]}]
             body = {"model": "sim-task", "messages": messages, "temperature": 0.0, "max_tokens": 2048}
-            reply = httpx.post(
-                f"{model}/v1/chat/completions", json=body, headers={"authorization": f"Bearer {API_KEY}"}
-            )
+            reply = httpx.post(f"{model}/v1/chat/completions", json=body, headers=key)
             hits += row["expected"] in reply.json()["choices"][0]["message"]["content"]
         return hits / len(rows)
 
@@ -207,7 +220,7 @@ def test_the_same_seed_gives_the_same_bytes(folder: Path, optimize: Run) -> None
 def test_what_a_person_reads(optimize: Run) -> None:
     ended = optimize()
     lines = ended.out.splitlines()
-    assert lines[1] == "A better prompt was found"
+    assert ended.better
     assert re.search(r"Score 0\.\d+ before, [01]\.\d+ after, on 16 validation rows\n", ended.out)
     assert re.search(r"Gain \+0\.\d+, 95% interval [+-]\d\.\d+ to \+\d\.\d+; \d+ rows better, \d+ worse", ended.out)
     assert "why: The prompt did not cover" in ended.out
@@ -216,6 +229,55 @@ def test_what_a_person_reads(optimize: Run) -> None:
     assert "Written: better.txt" in lines
     assert "an evaluator may print" not in ended.out
     assert "an evaluator may print" in ended.err
+
+
+def test_a_server_and_a_rubric_judge_as_well(folder: Path, optimize: Run) -> None:
+    async def grade(request: Request) -> JSONResponse:
+        row = await request.json()
+        return JSONResponse({"score": float(row["expected"] in row["output"]), "feedback": f"no {row['expected']}"})
+
+    with serve(Starlette(routes=[Route("/grade", grade, methods=["POST"])])) as url:
+        ended = optimize(evaluator=f"{url}/grade")
+    assert ended.code == DONE, ended.err
+    assert ended.better, ended.out
+
+    shutil.copy(EXAMPLES / "rubric.md", folder)
+    ended = optimize(evaluator="judge:rubric.md", out="other.txt")
+    assert ended.code == DONE, ended.err
+    assert ended.better, ended.out
+    assert re.search(r"^judge +\d+ ", ended.out, MULTILINE)
+
+
+def test_a_settings_file_gives_models_and_prices(folder: Path, model: str, optimize: Run) -> None:
+    price = {"input_usd_per_mtok": 1.0, "output_usd_per_mtok": 10.0}
+    names = {"task": "sim-task", "critic": "gpt-0", "base_url": f"{model}/v1"}
+    settings = {"model": {**names, "prices": {"sim-task": price, "sim-critic": price}}}
+    (folder / "tracegrad.yaml").write_text(yaml.safe_dump(settings))
+    shown = json.loads(optimize(before=("--json",), model=None, base_url=None).out)
+    total = shown["total"]
+    assert total["cost_usd"] == pytest.approx((total["input_tokens"] + 10 * total["output_tokens"]) / 1e6)
+    assert sum(usage["cost_usd"] for usage in shown["spent"].values()) == pytest.approx(total["cost_usd"])
+    assert shown["models"] == {"task": "sim-task", "critic": "sim-critic"}
+    absent = optimize(before=("--config", "absent.yaml"), out="other.txt")
+    assert "there is no settings file at absent.yaml" in absent.sentence
+
+
+@pytest.mark.parametrize(("rows", "result"), [(6, Result.UNPROVEN), (60, Result.IMPROVED)])
+def test_a_gain_on_few_rows_is_not_called_proven(rows: int, result: Result) -> None:
+    seed = PromptVersion(name="p", version=1, body="Be kind.")
+    found = Found(
+        best=Candidate(parent=seed, edits=(), body="Be kind and brief."),
+        document=Document.of("Be kind and brief."),
+        seed_score=0.0,
+        best_score=0.5,
+        task_calls=10,
+        rounds=1,
+        rejected=(),
+        usage=Usage(),
+        stopped_because="1 round was made",
+    )
+    compared = Compared(before=(0.0,) * rows, after=(0.0, 1.0) * (rows // 2))
+    assert result_of(found, compared) is result
 
 
 def test_nothing_to_win_is_no_change(folder: Path, optimize: Run) -> None:
@@ -268,7 +330,7 @@ def test_a_chat_with_variables_and_placeholders(
         (folder / file).write_text("\n".join(json.dumps(row) for row in rows))
     ended = optimize(prompt=name, out=f"better.{name}")
     assert ended.code == DONE, ended.err
-    assert "A better prompt was found" in ended.out
+    assert ended.better, ended.out
     better = parse((folder / f"better.{name}").read_text())
     assert better[1:] == chat[1:]
     assert better[0]["content"] != text
@@ -279,7 +341,7 @@ def test_a_chat_with_variables_and_placeholders(
 
 ODD = {
     "braces": 'Answer like {"a": {"b": 1}} or {{"a": 1}} or {% x %} or {0}.\n',
-    "long": "Keep it short and be kind to people, they have come a long way to talk to you about it.\n" * 600,
+    "long": "Keep it short and be kind to people, they have come a long way to talk to you about it.\n" * 560,
     "right to left": "ענה תמיד בנימוס \u202eabc\u202c.\n",
     "zero width": "Be\u200b kind\u2060 to\ufeff all.\n",
     "windows": "Be kind.\r\nBe brief.\r\n",
@@ -292,7 +354,7 @@ def test_an_odd_prompt_keeps_what_no_edit_names(folder: Path, optimize: Run, odd
     (folder / "odd.txt").write_bytes(text.encode())
     ended = optimize(prompt="odd.txt")
     assert ended.code == DONE, ended.err
-    assert "A better prompt was found" in ended.out
+    assert ended.better, ended.out
     assert (folder / "better.txt").read_bytes().decode().startswith(ODD[odd])
 
 
