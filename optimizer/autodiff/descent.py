@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 
 from optimizer.autodiff.context import Engine, engine_in_use, settled
 from optimizer.autodiff.variable import Variable
-from optimizer.causes import group
+from optimizer.causes import RefusedCause, group
 from optimizer.document import Document
 from optimizer.errors import BadInput
 from optimizer.guard import Limits
@@ -169,7 +169,9 @@ class TGD:
         """
         if not any(state.open for state in self._states):
             raise BadInput("there is no step to judge", "call step() first")
-        self._commit([state.judged(verdict, reason) for state in self._states])
+        self._states = [state.judged(verdict, reason) for state in self._states]
+        if verdict is not Verdict.PASS:
+            self._write()
 
     def document(self, parameter: Variable) -> Document:
         """The variable's text as lines, with the edit behind each in `blame`."""
@@ -187,9 +189,10 @@ class TGD:
         except ExceptionGroup as failed:
             raise failed.exceptions[0] from failed
         steps = tuple(call.result() for call in calls)
-        if reason := _against(self._parameters, steps):
+        if reason := _against(self._parameters, states, steps):
             return Descent(changed=False, reason=reason, steps=steps)
-        self._commit([state.stepped(made) for state, made in zip(states, steps, strict=True)])
+        self._states = [state.stepped(made) for state, made in zip(states, steps, strict=True)]
+        self._write()
         return Descent(changed=True, reason="", steps=steps)
 
     async def _rewritten(self, parameter: Variable, state: _State, engine: Engine) -> Step:
@@ -200,6 +203,9 @@ class TGD:
             per_source=self._per_source,
             quarantine=self._rewriter.guard,
         )
+        if not grouped.causes:
+            reason = _nothing_to_do(parameter.gradients, grouped.refused)
+            return Step(candidate=NoCandidate(reason=reason), left_out=grouped.refused)
         rewriter = replace(
             self._rewriter,
             model=self._rewriter.model or engine.critic_model,
@@ -217,13 +223,20 @@ class TGD:
         )
         return replace(made, left_out=(*grouped.refused, *made.left_out))
 
-    def _commit(self, states: Sequence[_State]) -> None:
-        self._states = list(states)
-        for parameter, state in zip(self._parameters, states, strict=True):
+    def _write(self) -> None:
+        for parameter, state in zip(self._parameters, self._states, strict=True):
             parameter.value = _text(state.document.body)
 
 
-def _against(parameters: Sequence[Variable], steps: Sequence[Step]) -> str:
+def _nothing_to_do(gradients: Sequence[Gradient], refused: Sequence[RefusedCause]) -> str:
+    if not gradients:
+        return "it has no gradient"
+    if not refused:
+        return f"none of {len(gradients)} gradients calls for a change"
+    return f"no root cause stands: {', '.join(sorted({refusal.reason for refusal in refused}))}"
+
+
+def _against(parameters: Sequence[Variable], states: Sequence[_State], steps: Sequence[Step]) -> str:
     """Why nothing may be committed; empty when everything may."""
     kept = [
         (parameter.role, made.candidate)
@@ -231,7 +244,10 @@ def _against(parameters: Sequence[Variable], steps: Sequence[Step]) -> str:
         if isinstance(made.candidate, NoCandidate)
     ]
     told = kept if len(kept) == len(steps) else [(role, why) for role, why in kept if why.failed]
-    return "; ".join(f"{role}: {why.reason}" for role, why in told)
+    moved = [p.role for p, state in zip(parameters, states, strict=True) if p.text != state.document.body]
+    return "; ".join(
+        [*(f"{role}: {why.reason}" for role, why in told), *(f"{role}: it changed meanwhile" for role in moved)]
+    )
 
 
 def _sound(parameters: Sequence[Variable]) -> None:

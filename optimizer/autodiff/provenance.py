@@ -51,7 +51,7 @@ def shown(node: Node) -> str:
 
 def _given(output: Node) -> list[Node]:
     """The leaves below the output that stay as they are."""
-    below = (node for node in post_order(output) if not node.parents and node is not output)
+    below = (node for node in post_order(output) if node.function is None and node is not output)
     return [leaf for leaf in below if not leaf.requires_grad]
 
 
