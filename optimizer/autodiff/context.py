@@ -4,41 +4,18 @@ Both live in context variables, so that two tenants in one process never meet. A
 made under; nothing here may be a global.
 """
 
-import asyncio
-from collections.abc import Awaitable, Coroutine, Generator, Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar, copy_context
+from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
+from optimizer.autodiff.loops import Home, Work, loop_runs
 from optimizer.errors import BadInput
 from optimizer.fence import Fence
 from optimizer.ports import LanguageModel
 
 T = TypeVar("T")
-
-
-class Loop:
-    """An event loop for callers that have none. Made when it is first needed, one for the life of an engine."""
-
-    def __init__(self) -> None:
-        self._runner: asyncio.Runner | None = None
-        self._closed = False
-
-    def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Do the work to its end. Raises BadInput when the engine's block has ended."""
-        if self._closed:
-            work.close()
-            raise BadInput("the `with use(...)` block of this variable has ended", "do the work inside the block")
-        if self._runner is None:
-            self._runner = asyncio.Runner()
-        return self._runner.run(work, context=copy_context())
-
-    def close(self) -> None:
-        """End the loop, if there is one."""
-        self._closed = True
-        if self._runner is not None:
-            self._runner.close()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +27,7 @@ class Engine:
         samples: independent gradients for every edge; more of them vary less.
         attempts: calls for one usable reply.
         min_share: share of the calls of a pass that must succeed, (0, 1]; what failed is dropped and reported.
+        home: where the work is done that somebody asks for who has no event loop.
     """
 
     model: LanguageModel
@@ -60,7 +38,7 @@ class Engine:
     attempts: int = 3
     max_tokens: int = 2_048
     min_share: float = 0.5
-    loop: Loop = field(default_factory=Loop, compare=False, repr=False)
+    home: Home = field(default_factory=Home, compare=False, repr=False)
 
 
 _engine: ContextVar[Engine | None] = ContextVar("engine", default=None)
@@ -81,11 +59,22 @@ def use(
 ) -> Iterator[Engine]:
     """Compute every graph that is built inside the block with this model.
 
+    Where no event loop runs, the work is done in a private one, which lives as long as the outermost block. A model
+    that was used there and has connections is closed with it.
+
     Args:
         critic_model: the task model when empty.
         secret: makes the fences around texts of strangers; keep it from whoever writes these texts.
         samples, attempts, max_tokens, min_share: see `Engine`.
+
+    Raises:
+        BadInput: one of these cannot be worked with.
     """
+    _check(task_model, secret, min(samples, attempts, max_tokens), min_share)
+    around = _engine.get()
+    shared = around.home if around is not None and around.home.open_here else None
+    home = shared or Home()
+    home.adopt(model)
     engine = Engine(
         model=model,
         task_model=task_model,
@@ -95,13 +84,26 @@ def use(
         attempts=attempts,
         max_tokens=max_tokens,
         min_share=min_share,
+        home=home,
     )
     before = _engine.set(engine)
     try:
         yield engine
     finally:
         _engine.reset(before)
-        engine.loop.close()
+        if shared is None:
+            home.close()
+
+
+def _check(task_model: str, secret: bytes, least: int, min_share: float) -> None:
+    if not task_model.strip():
+        raise BadInput("no task model was named", "give the name that its server knows it by")
+    if not secret:
+        raise BadInput("the secret of the fences is empty", "give some random bytes")
+    if least < 1:
+        raise BadInput("samples, attempts and max_tokens are counts", "give 1 or more for each")
+    if not 0 < min_share <= 1:
+        raise BadInput("min_share is a share", "give a number above 0, and 1 at most")
 
 
 @contextmanager
@@ -124,21 +126,6 @@ def gradients_wanted() -> bool:
     return _wants_gradients.get()
 
 
-@dataclass(frozen=True, slots=True)
-class Done(Generic[T]):
-    """Something that may be awaited and is over already."""
-
-    result: T
-
-    def __await__(self) -> Generator[None, None, T]:
-        return self.result
-        yield
-
-
-def settled(work: Coroutine[Any, Any, T], engine: Engine | None) -> Awaitable[T]:
+def settled(work: Coroutine[Any, Any, T], engine: Engine | None) -> Work[T]:
     """The work, to be awaited; where no event loop runs, it is over when this returns."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return Done(engine.loop.run(work) if engine else asyncio.run(work))
-    return work
+    return Work(work) if loop_runs() else Work.over(work, engine.home if engine else None)

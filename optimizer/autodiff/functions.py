@@ -4,14 +4,12 @@ What the function raises fails its own node and no other. Its words are kept as 
 hold what a stranger wrote.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable
-from contextvars import copy_context
 from dataclasses import dataclass
-from inspect import isawaitable
 from typing import Any, TypeAlias
 
 from optimizer.autodiff.criticism import criticised
+from optimizer.autodiff.loops import called
 from optimizer.autodiff.node import Flow, Node, Value, checked
 from optimizer.autodiff.variable import Variable
 from optimizer.errors import BadInput, Declined, TracegradError
@@ -60,7 +58,7 @@ class _Applied:
         """
         values = [parent.value for parent in node.parents]
         try:
-            result = await _result(self.function, values)
+            result = await called(node.engine.home if node.engine else None, self.function, *values)
         except TracegradError:
             raise
         except Exception as error:
@@ -78,10 +76,3 @@ class _Applied:
     async def backward(self, node: Node, about: Node) -> Flow:
         """What the critic says about one input."""
         return await criticised(node, about, inputs=[parent for parent in node.parents if parent is not about])
-
-
-async def _result(function: Callable[..., Any], values: list[Value]) -> object:
-    if asyncio.iscoroutinefunction(function):
-        return await function(*values)
-    result = await asyncio.to_thread(copy_context().run, function, *values)
-    return await result if isawaitable(result) else result

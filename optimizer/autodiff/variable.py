@@ -14,12 +14,12 @@ loop runs) computes what has no value yet, everything at once that can be at onc
 `await` before `backward()` and `step()`.
 """
 
-import asyncio
-from collections.abc import Awaitable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from typing import Any
 
 from optimizer.autodiff.context import gradients_wanted, settled
 from optimizer.autodiff.dataflow import Pass, backward, forward
+from optimizer.autodiff.loops import Work, loop_runs
 from optimizer.autodiff.node import Flow, Function, Node, Value, checked
 from optimizer.fence import excerpt
 from optimizer.images import Image
@@ -60,7 +60,7 @@ class Variable(Node):
         Raises:
             BadInput: it has no value yet, and an event loop runs. TracegradError: why it could not be computed.
         """
-        if self.pending and not _loop_runs():
+        if self.pending and not loop_runs():
             settled(forward(self), self.engine)
         return super().value
 
@@ -78,10 +78,10 @@ class Variable(Node):
     def __radd__(self, other: str) -> "Variable":
         return concatenated(other, self)
 
-    def backward(self) -> Awaitable[Pass]:
+    def backward(self) -> Work[Pass]:
         """Compute what is missing, then send gradients from this loss to every variable that requires them.
 
-        Await it inside an event loop; elsewhere it is over when it returns.
+        Await it inside an event loop; elsewhere it is over when it returns, and `result` is what it came to.
 
         Raises:
             BadInput: nothing requires a gradient, or the graph has a cycle.
@@ -117,11 +117,3 @@ def concatenated(one: Variable | str, other: Variable | str) -> Variable:
     parts = [part if isinstance(part, Variable) else Variable(part, role="a fixed text") for part in (one, other)]
     role = excerpt(f"{parts[0].role}, then {parts[1].role}", _ROLE_CHARS)
     return Variable.computed(Concatenation(), parts, role=role)
-
-
-def _loop_runs() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
