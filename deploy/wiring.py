@@ -1,4 +1,4 @@
-"""The composition root: from settings to a house with every port filled. The only place that names connectors.
+"""The composition root: from settings to a house with every port filled. Only it and `endpoint` name connectors.
 
 One plain function opens everything in order and closes it in reverse. Nothing is wired at import time.
 """
@@ -16,12 +16,11 @@ from connectors.langfuse.registry import LangfuseRegistry
 from connectors.langfuse.server import Server, probe
 from connectors.langfuse.settings import LangfuseAccess
 from connectors.langfuse.traces import LangfuseTraceSource
-from connectors.openai import CallRules, OpenAIModel
-from connectors.pricing import Prices
 from connectors.promptfoo.evaluator import PromptfooEvaluator
 from connectors.promptfoo.runtime import locate
 from connectors.promptfoo.settings import EvaluatorSettings, Match
 from deploy.clock import SystemClock
+from deploy.endpoint import language_model
 from deploy.settings import OWN_ENVIRONMENT, PromptSettings, Settings
 from deploy.store.facade import Store
 from deploy.store.fence import Run
@@ -162,25 +161,6 @@ def langfuse_access(settings: Settings) -> LangfuseAccess:
         requests_per_minute=langfuse.requests_per_minute,
         timeout_s=langfuse.timeout_s,
     )
-
-
-def language_model(settings: Settings) -> OpenAIModel:
-    """The model's client, from the owner's settings."""
-    model = settings.model
-    return OpenAIModel(
-        model.base_url,
-        model.api_key.get_secret_value(),
-        prices=prices_of(settings),
-        rules=CallRules(concurrency=model.concurrency, timeout_s=model.timeout_s),
-    )
-
-
-def prices_of(settings: Settings) -> Prices:
-    """What calls cost: the owner's prices over the public list."""
-    stated = {
-        name: (price.input_usd_per_mtok, price.output_usd_per_mtok) for name, price in settings.model.prices.items()
-    }
-    return Prices(settings.model.base_url, stated)
 
 
 def rate_limiter(settings: Settings, store: Store, clock: Clock) -> RateLimiter:

@@ -8,8 +8,9 @@ from deploy.cli.console import Terminal
 from deploy.cli.exits import DONE, OUTSIDE
 from deploy.cli.options import Options
 from deploy.doctor import Check, Health
+from deploy.endpoint import language_model, prices_of
 from deploy.settings import ModelSettings, Settings, load
-from deploy.wiring import House, language_model, opened, prices_of
+from deploy.wiring import House, opened
 from optimizer.errors import TracegradError
 from optimizer.ports import LanguageModel
 

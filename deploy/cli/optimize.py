@@ -13,13 +13,13 @@ from rich.table import Table
 from deploy.cli.console import Terminal
 from deploy.cli.exits import DONE, INTERRUPTED, SPENT
 from deploy.cli.options import Options
+from deploy.endpoint import language_model
 from deploy.offline import promptfile, report
 from deploy.offline.ledger import Jury, Ledger
 from deploy.offline.outputs import Outputs
 from deploy.offline.report import Result
 from deploy.offline.run import Files, Order, files, found_by
 from deploy.settings import Settings, load
-from deploy.wiring import language_model
 from optimizer.errors import BadSettings
 from optimizer.search.found import Found
 from optimizer.types import Missing, Usage

@@ -195,19 +195,19 @@ def test_the_scores_are_what_the_two_prompts_get(folder: Path, model: str, optim
     """Asked again by a client of our own, both prompts get the scores that were reported."""
     shown = json.loads(optimize(before=("--json",)).out)
     rows = [json.loads(line) for line in (folder / "val.jsonl").read_text().splitlines()]
-    key = {"authorization": f"Bearer {API_KEY}"}
 
     def mean(prompt: str) -> float:
         hits = 0
         for row in rows:
             messages = [{"role": "system", "content": prompt}, {"role": "user", "content": row["input"]}]
             body = {"model": "sim-task", "messages": messages, "temperature": 0.0, "max_tokens": 2048}
-            reply = httpx.post(f"{model}/v1/chat/completions", json=body, headers=key)
+            reply = client.post("/v1/chat/completions", json=body)
             hits += row["expected"] in reply.json()["choices"][0]["message"]["content"]
         return hits / len(rows)
 
-    assert shown["score"]["before"] == pytest.approx(mean(shown["base"]))
-    assert shown["score"]["after"] == pytest.approx(mean(shown["prompt"]))
+    with httpx.Client(base_url=model, headers={"authorization": f"Bearer {API_KEY}"}) as client:
+        assert shown["score"]["before"] == pytest.approx(mean(shown["base"]))
+        assert shown["score"]["after"] == pytest.approx(mean(shown["prompt"]))
 
 
 def test_the_same_seed_gives_the_same_bytes(folder: Path, optimize: Run) -> None:
@@ -546,11 +546,11 @@ def test_ctrl_c_writes_nothing_and_says_what_was_paid(folder: Path) -> None:
         process = subprocess.Popen(
             [TRACEGRAD, "optimize", *words], cwd=folder, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while calls(slow)["calls"].get("task", 0) < 20 and time.monotonic() < deadline:
             time.sleep(0.05)
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=20)
+        out, err = process.communicate(timeout=60)
     assert process.returncode == INTERRUPTED, err
     assert re.search(r"^tracegrad: interrupted\. Nothing was written\. Paid until then: \d+ calls, ", err, MULTILINE)
     assert "Traceback" not in err

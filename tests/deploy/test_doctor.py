@@ -10,8 +10,8 @@ from connectors.langfuse.server import Server
 from connectors.memory import MemoryCaseSource, MemoryRegistry, MemoryTraceSource
 from deploy import doctor
 from deploy.doctor import Check, Health
+from deploy.endpoint import prices_of
 from deploy.settings import GateSettings, NumericRuleSettings, PromptSettings, Settings
-from deploy.wiring import prices_of
 from optimizer.types import Case, CaseInput, CaseOrigin, Generation, Missing, Score, ScoreKind, Window
 
 NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
