@@ -17,6 +17,7 @@ from gates.statistics import interval
 from optimizer.document import Change, ChangeOp, Document
 from optimizer.engine import META_VERSIONS
 from optimizer.meta import judge as judge_meta
+from optimizer.meta import verifier as verifier_meta
 from optimizer.prompts import body_json
 from optimizer.search.found import Found
 from optimizer.types import Candidate, Edit, Gradient, Usage
@@ -63,7 +64,7 @@ def document(order: Order, given: Files, found: Found, ledger: Ledger, jury: Jur
         "evaluator": jury.name,
         "not_judged": dict(sorted(jury.refusals.items())),
         "rows": {"train": len(given.train.cases), "validation": len(given.validation.cases)},
-        "meta_prompts": {**dict(META_VERSIONS), "judge": judge_meta.VERSION},
+        "meta_prompts": {**dict(META_VERSIONS), "verifier": verifier_meta.VERSION, "judge": judge_meta.VERSION},
         "tracegrad": version("tracegrad"),
         "base": json.loads(body_json(base)),
         "prompt": json.loads(body_json(body)),

@@ -72,7 +72,7 @@ async def found_by(order: Order, given: Files, ledger: Ledger) -> tuple[Found, J
 
     Raises:
         BadInput: the evaluator cannot be used.
-        ServerFault: no validation row could be answered.
+        ServerFault: no row of a file could be answered.
         TracegradError: model and evaluator's own.
     """
     secret = fence_secret(order, given)
@@ -93,8 +93,9 @@ async def found_by(order: Order, given: Files, ledger: Ledger) -> tuple[Found, J
             fence=Fence.of(secret),
         )
     seed = given.prompt.body
-    if found.task_calls and not compare(seed, seed, given.validation.cases, ledger, jury).before:
-        raise jury.useless() if jury.refusals else ServerFault("the task model answered none of the validation rows")
+    for rows_of in (given.train, given.validation):
+        if not compare(seed, seed, rows_of.cases, ledger, jury).before:
+            raise jury.useless() if jury.refusals else ServerFault(f"the task model answered no row of {rows_of.path}")
     return found, jury
 
 

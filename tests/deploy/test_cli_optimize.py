@@ -23,12 +23,18 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
+from connectors.memory import ScriptedModel
 from deploy.cli import main
 from deploy.cli.exits import DONE, INTERRUPTED, OUTSIDE, SPENT, USAGE
 from deploy.cli.optimize import HEADLINES
 from deploy.offline.compared import Compared
+from deploy.offline.ledger import Ledger
 from deploy.offline.report import Result, result_of
+from deploy.offline.run import Order, files, found_by
+from deploy.settings import Settings
 from optimizer.document import Document
+from optimizer.errors import ServerFault
+from optimizer.ports import ModelRequest
 from optimizer.prompts import PromptVersion
 from optimizer.search.found import Found
 from optimizer.types import Candidate, Usage
@@ -517,6 +523,26 @@ def test_a_model_that_refuses_is_found_before_the_rows_are_paid(
     assert said in ended.sentence
     assert calls(model)["total"] <= before + 1
     assert written(folder) == set()
+
+
+async def test_a_model_that_dies_is_not_taken_for_a_prompt_without_faults(folder: Path) -> None:
+    def dying(request: ModelRequest) -> str | Exception:
+        return ServerFault("down") if request.purpose == "task" else "OK"
+
+    order = Order(
+        prompt=folder / "prompt.txt",
+        train=folder / "train.jsonl",
+        validation=folder / "val.jsonl",
+        evaluator="python:cli_evaluators:phrase",
+        settings=Settings(),
+        max_task_calls=160,
+        seed=0,
+        folder=folder,
+    )
+    told: list[int] = []
+    with pytest.raises(ServerFault, match=r"the task model answered no row of .*train\.jsonl"):
+        await found_by(order, files(order), Ledger(ScriptedModel(dying), on_task=told.append))
+    assert told == list(range(1, len(told) + 1))
 
 
 # ---- as a process ----------------------------------------------------------------------------------------------------
