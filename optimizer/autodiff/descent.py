@@ -12,10 +12,11 @@ Every changed line leads back to its edit and its root cause. Nothing here may d
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from optimizer.autodiff.context import Engine, engine_in_use, settled
+from optimizer.autodiff.loops import Work
 from optimizer.autodiff.variable import Variable
 from optimizer.causes import RefusedCause, group
 from optimizer.document import Document
@@ -148,10 +149,10 @@ class TGD:
         for parameter in self._parameters:
             parameter.zero_grad()
 
-    def step(self) -> Awaitable[Descent]:
+    def step(self) -> Work[Descent]:
         """Rewrite every parameter because of its gradients, all at once; all of them change, or none.
 
-        Await it inside an event loop; elsewhere it is over when it returns.
+        Await it inside an event loop; elsewhere it is over when it returns, and `result` is what it came to.
 
         Raises:
             BadInput: no language model is in use. Transient, Permanent, OverBudget: the model's own; nothing changed.

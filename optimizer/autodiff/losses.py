@@ -11,15 +11,12 @@ The words of a loss are the gradient of what it is about, as they stand: that ed
 good enough gives a gradient that warrants no change. Nothing here may put a text of the graph into a template.
 """
 
-import asyncio
-import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextvars import copy_context
 from dataclasses import dataclass
-from functools import partial
 from typing import TypeAlias
 
 from optimizer.autodiff.context import Engine
+from optimizer.autodiff.loops import Home, called
 from optimizer.autodiff.node import Flow, Node, Value
 from optimizer.autodiff.provenance import input_of, shown, trace_of
 from optimizer.autodiff.variable import Variable
@@ -188,16 +185,17 @@ class MetricLoss:
 
         async def find(node: Node) -> Said:
             value, *others = (parent.value for parent in node.parents)
-            return await self._measure(value, dict(zip(fields, others, strict=True)))
+            home = node.engine.home if node.engine else None
+            return await self._measure(home, value, dict(zip(fields, others, strict=True)))
 
         others = [_variable(name, field) for name, field in fields.items()]
         return Variable.computed(
             Loss(find, purpose=self._purpose), [output, *others], role=f"what is wrong with {output.role}"
         )
 
-    async def _measure(self, output: Value, fields: Mapping[str, Value]) -> Said:
+    async def _measure(self, home: Home | None, output: Value, fields: Mapping[str, Value]) -> Said:
         try:
-            found = await self._called(output, fields)
+            found = await called(home, self._metric, output, **fields)
         except TracegradError:
             raise
         except Exception as error:
@@ -206,12 +204,6 @@ class MetricLoss:
             ) from error
         score, text = _judgement(found, self._purpose)
         return _scored(score, text or f"It scored {score:.2f} of 1 for {self._purpose}.", self._passing)
-
-    async def _called(self, output: Value, fields: Mapping[str, Value]) -> object:
-        if inspect.iscoroutinefunction(self._metric):
-            return await self._metric(output, **fields)
-        found = await asyncio.to_thread(copy_context().run, partial(self._metric, output, **fields))
-        return await found if inspect.isawaitable(found) else found
 
 
 def feedback(output: Variable, comment: str, *, source: str = "") -> Variable:

@@ -11,6 +11,7 @@ import pytest
 from connectors.memory import ScriptedModel
 from optimizer.autodiff.context import Engine, use
 from optimizer.autodiff.losses import ExaminedLoss, JudgedLoss, MetricLoss, correction, feedback
+from optimizer.autodiff.node import Flow, Node, Value
 from optimizer.autodiff.sums import mean, total
 from optimizer.autodiff.variable import Variable
 from optimizer.errors import BadInput, Declined, Garbled
@@ -318,6 +319,27 @@ async def test_inputs_without_a_source_are_as_many_sources_as_there_are_inputs()
     assert len(set(sources)) == 2
     assert sources[:2] == sources[2:]
     assert "" not in sources
+
+
+class Mute:
+    """A step whose critic has nothing to say about what went in."""
+
+    purpose = "pass a text on"
+    weight = 0.0
+
+    async def forward(self, node: Node) -> Value:
+        return node.parents[0].text
+
+    async def backward(self, node: Node, about: Node) -> Flow:  # noqa: ARG002  # says nothing
+        return Flow()
+
+
+@pytest.mark.usefixtures("engine")
+async def test_a_loss_that_is_no_part_of_the_objective_and_was_not_criticised_says_nothing() -> None:
+    about = answer()
+    said = feedback(about, "Too long.")
+    await total([Variable.computed(Mute(), [said], role="summary"), MetricLoss(lambda _: 0.5)(about)]).backward()
+    assert [gradient.text for gradient in about.gradients] == ["It scored 0.50 of 1 for <lambda>."]
 
 
 # ---- sums ------------------------------------------------------------------------------------------------------------
