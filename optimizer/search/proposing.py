@@ -1,12 +1,13 @@
 """From a studied prompt to rewrites of it: root causes of what it answers badly, and one step for all of them.
 
 A rewrite starts from the prompt without the edits that did not help. Before anybody pays for running it, it is asked
-whether it answers its causes; the edits for those that it does not are made anew, once. Nothing here runs a prompt on a
+whether it answers its causes; the edits for those that it does not are made anew, once, and an edit whose cause is
+answered without it is left out. Nothing here runs a prompt on a
 case. A rewriter that fails makes no proposal and says why; what would fail for every request is raised.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from optimizer.causes import Grouped, group
 from optimizer.critic import Critic
@@ -15,17 +16,18 @@ from optimizer.errors import Declined, Transient
 from optimizer.fence import Fence
 from optimizer.history import PastStep
 from optimizer.ports import LanguageModel
-from optimizer.search.credit import credited
+from optimizer.search.credit import cases_of, credited
 from optimizer.search.entrant import Entrant, without
 from optimizer.search.memory import Memory
 from optimizer.search.plan import SearchPlan
 from optimizer.search.study import Studies
 from optimizer.search.tasks import together
 from optimizer.tgd import NoCandidate, RefusedEdit, Rewriter, step
-from optimizer.types import Edit, Gradient, RootCause, Verdict
+from optimizer.types import Edit, RootCause, Verdict
 from optimizer.verification import verify
 
 UNANSWERED = "before it was run, it was found not to answer its cause"
+SPARE = "what stands before it answers its cause already"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +50,7 @@ class _Rewrite:
     document: Document | None = None
     reason: str = ""
     refused: tuple[RefusedEdit, ...] = ()
+    spare: tuple[Edit, ...] = ()
 
 
 class Proposer:
@@ -62,6 +65,7 @@ class Proposer:
         self._plan = plan
         self._fence = fence
         self._asked: dict[str, int] = {}
+        self._spared: set[str] = set()
 
     async def propose(self, parent: Entrant, *, count: int, causes: int, round_: int) -> Proposals:
         """Up to `count` different rewrites of a prompt, each because of up to so many root causes."""
@@ -69,14 +73,14 @@ class Proposer:
         base = without(parent.document, useless)
         grouped = self.causes(parent)
         if not grouped.causes:
-            tidied = (Entrant.of(base, parent=parent, round_=round_),) if useless else ()
-            return Proposals(entrants=tidied, reason=_no_cause(grouped), exhausted=not useless)
+            return Proposals(reason=_no_cause(grouped), exhausted=True)
         first = self._asked.get(parent.id, 0)
         self._asked[parent.id] = first + count
         numbers = range(first, first + count)
         made = await together(self._rewrite(base, grouped.causes[:causes], number) for number in numbers)
         for one in made:
             self._memory.not_admitted(one.refused)
+            self._spared.update(case_id for edit in one.spare for case_id in cases_of(edit.cause))
         entrants = [Entrant.of(one.document, parent=parent, round_=round_) for one in made if one.document]
         return Proposals(
             entrants=tuple({one.id: one for one in entrants}.values()),
@@ -84,8 +88,20 @@ class Proposer:
         )
 
     def causes(self, parent: Entrant) -> Grouped:
-        """Why the prompt answers badly, best founded first."""
-        return group(self._gradients(parent), quorum=self._plan.quorum, per_source=self._plan.per_source)
+        """Why the prompt answers badly, best founded first.
+
+        What was said about the prompts that it comes from counts too, where it answers the same row badly still; but a
+        cause that nobody names any more is none.
+        """
+        fresh = {g.id: g for g in self._studies.gradients(parent) if g.warrants_change}
+        rows = {g.loss.trace.generation.id for g in fresh.values()}
+        said, older = dict(fresh), parent.parent
+        while older is not None:
+            said |= {g.id: g for g in self._studies.gradients(older) if g.loss.trace.generation.id in rows}
+            older = older.parent
+        grouped = group(tuple(said.values()), quorum=self._plan.quorum, per_source=self._plan.per_source)
+        named = [cause for cause in grouped.causes if any(g.id in fresh for g in cause.gradients)]
+        return replace(grouped, causes=tuple(named))
 
     def useless(self, entrant: Entrant) -> tuple[Edit, ...]:
         """The edits of a studied prompt that fixed none of the cases that they were made for."""
@@ -93,42 +109,53 @@ class Proposer:
         found = credited(entrant.document.edits, trials, passing=self._plan.passing)
         return tuple(credit.edit for credit in found if credit.useless)
 
-    def _gradients(self, parent: Entrant) -> tuple[Gradient, ...]:
-        """What was said about the prompt, and about those it comes from where it still answers as badly."""
-        said = {g.id: g for g in self._studies.gradients(parent)}
-        open_cases = {g.loss.trace.generation.id for g in said.values() if g.warrants_change}
-        older = parent.parent
-        while older is not None:
-            said |= {g.id: g for g in self._studies.gradients(older) if g.loss.trace.generation.id in open_cases}
-            older = older.parent
-        return tuple(said.values())
-
     async def _rewrite(self, base: Document, causes: Sequence[RootCause], sample: int) -> _Rewrite:
         made = await self._step(base, causes, self._memory.steps, sample)
         if made.document is None or not self._plan.verify:
             return made
-        missed = await self._missed(made.document, causes)
-        if not missed:
-            return made
-        old = {edit.id for edit in base.edits}
-        wrong = [edit for edit in made.document.edits if edit.cause.id in missed and edit.id not in old]
-        rest = without(made.document, {edit.id for edit in wrong})
-        history = [*self._memory.steps, PastStep.of(base, wrong, verdict=Verdict.FAIL, reason=UNANSWERED)]
-        again = await self._step(rest, [cause for cause in causes if cause.id in missed], history, sample)
-        refused = (*made.refused, *again.refused)
-        if again.document is not None:
-            dropped = tuple(RefusedEdit(edit=edit, reason=UNANSWERED) for edit in wrong)
-            return _Rewrite(document=again.document, refused=(*refused, *dropped))
-        if missed.issuperset(edit.cause.id for edit in made.document.edits if edit.id not in old):
-            return _Rewrite(reason="no rewrite answers its causes", refused=refused)
-        return _Rewrite(document=made.document, refused=refused)
+        wrong, spare = await self._doubted(base, made.document, causes)
+        refused = (*made.refused, *_dropped(spare, SPARE))
+        document = without(made.document, {edit.id for edit in spare})
+        if wrong:
+            missed = {edit.cause.id for edit in wrong}
+            rest = without(document, {edit.id for edit in wrong})
+            history = [*self._memory.steps, PastStep.of(base, wrong, verdict=Verdict.FAIL, reason=UNANSWERED)]
+            again = await self._step(rest, [cause for cause in causes if cause.id in missed], history, sample)
+            refused = (*refused, *again.refused)
+            if again.document is not None:  # or else the first edits stand: whoever doubts them may be mistaken
+                refused, document = (*refused, *_dropped(wrong, UNANSWERED)), again.document
+        if document.body == base.body:
+            reason = "no edit that was proposed answers a cause that the prompt does not answer already"
+            return _Rewrite(reason=reason, refused=refused, spare=tuple(spare))
+        return _Rewrite(document=document, refused=refused, spare=tuple(spare))
 
-    async def _missed(self, document: Document, causes: Sequence[RootCause]) -> set[str]:
-        """The causes, by id, that the document is said not to answer."""
+    async def _doubted(
+        self, base: Document, made: Document, causes: Sequence[RootCause]
+    ) -> tuple[list[Edit], list[Edit]]:
+        """The new edits that miss their cause, and those whose cause is answered before they are made.
+
+        Of several edits that say the same, the first stays. What was left out once, and is missed by the same rows
+        again, is needed whatever is said about it.
+        """
+        old = {edit.id for edit in base.edits}
+        new = [edit for edit in made.edits if edit.id not in old]
+        before = {edit.id: without(made, {later.id for later in new[place:]}) for place, edit in enumerate(new)}
+        doubtful = [edit for edit in new if self._spared.isdisjoint(cases_of(edit.cause))]
+        missed, *answered = await together(
+            [
+                self._answers(made, causes, answered=False),
+                *(self._answers(before[edit.id], [edit.cause], answered=True) for edit in doubtful),
+            ]
+        )
+        spare = [edit for edit, found in zip(doubtful, answered, strict=True) if found]
+        return [edit for edit in new if edit.cause.id in missed and edit not in spare], spare
+
+    async def _answers(self, document: Document, causes: Sequence[RootCause], *, answered: bool) -> set[str]:
+        """The causes, by id, that the document is said to answer, or not to answer."""
         plan = self._plan
         critic = Critic(model=plan.critic_model, attempts=plan.attempts, max_tokens=plan.rewriter_max_tokens)
-        answers = await verify(document, causes, self._model, critic=critic, fence=self._fence)
-        return {answer.cause.id for answer in answers if answer.answered is False}
+        said = await verify(document, causes, self._model, critic=critic, fence=self._fence)
+        return {answer.cause.id for answer in said if answer.answered is answered}
 
     async def _step(
         self, document: Document, causes: Sequence[RootCause], history: Sequence[PastStep], sample: int
@@ -158,6 +185,10 @@ class Proposer:
         if isinstance(made.candidate, NoCandidate):
             return _Rewrite(reason=made.candidate.reason, refused=made.refused)
         return _Rewrite(document=made.document, refused=made.refused)
+
+
+def _dropped(edits: Sequence[Edit], reason: str) -> tuple[RefusedEdit, ...]:
+    return tuple(RefusedEdit(edit=edit, reason=reason) for edit in edits)
 
 
 def _source_texts(causes: Sequence[RootCause]) -> tuple[str, ...]:
