@@ -9,7 +9,7 @@ m = ModelCall(system)                       m("What is wrong here?", photo, "Nam
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from optimizer.autodiff.criticism import Example, criticised
+from optimizer.autodiff.criticism import Example, checked_examples, criticised
 from optimizer.autodiff.node import Flow, Node, Value
 from optimizer.autodiff.variable import Variable
 from optimizer.errors import BadInput
@@ -32,6 +32,9 @@ class ModelCall:
         role: what the answers are for.
         examples: pairs that are shown to the critic, never to the task model.
         max_tokens: of one answer; the engine's when 0.
+
+    Raises:
+        BadInput: there are too many examples.
     """
 
     def __init__(
@@ -47,7 +50,7 @@ class ModelCall:
         self.system = _instruction(system, "system prompt")
         self.message = _instruction(message, "message to the model")
         self.role = role
-        self.examples = tuple(examples)
+        self.examples = checked_examples(examples)
         self.temperature = temperature
         self.max_tokens = max_tokens
 

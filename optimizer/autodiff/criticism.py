@@ -23,6 +23,9 @@ from optimizer.types import Gradient, LossKind
 _INPUTS = 40
 """Inputs of one step that the critic is shown."""
 
+EXAMPLES = 20
+"""Examples that one step may have: all of them stand in every question about it."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Example:
@@ -30,6 +33,13 @@ class Example:
 
     input: str
     output: str
+
+
+def checked_examples(examples: Sequence[Example]) -> tuple[Example, ...]:
+    """The examples. Raises BadInput when there are too many."""
+    if len(examples) > EXAMPLES:
+        raise BadInput(f"{len(examples)} examples are too many", f"choose the best {EXAMPLES}")
+    return tuple(examples)
 
 
 async def criticised(
@@ -97,7 +107,10 @@ class _Edge:
         shown = numbered(Document.of(gallery.text(about)))
         fields: dict[str, Json] = {"input": _told(inputs, gallery, prompt=prompt), "output": gallery.text(node)}
         if examples:
-            fields["examples"] = [{"input": one.input, "output": one.output} for one in examples]
+            chars = TEXT_CHARS // (2 * len(examples))
+            fields["examples"] = [
+                {"input": excerpt(one.input, chars), "output": excerpt(one.output, chars)} for one in examples
+            ]
         return cls(
             node=node,
             shown=shown,

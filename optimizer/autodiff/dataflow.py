@@ -20,9 +20,6 @@ from optimizer.types import Gradient
 DROPPED = (BadReply, Transient, Declined)
 """Failures that concern one call alone."""
 
-_MIN_SHARE = 0.5
-"""For graphs without an engine."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pass:
@@ -70,7 +67,7 @@ async def forward(root: Node) -> None:
 async def _compute(node: Node) -> None:
     assert node.function is not None, "a leaf has a value"
     failures = [parent.failure for parent in node.parents if parent.failure is not None]
-    if failures and not (node.function.weight and _enough(len(failures), len(node.parents), node)):
+    if failures and not node.function.weight:
         node.failure = failures[0]
         return
     try:
@@ -99,6 +96,8 @@ async def backward(root: Node) -> Pass:
         live = [node for node in from_root(root) if node.requires_grad and node.failure is None]
         into = await _flows(live)
         report = _report(live, into, [node for node in order if node.failure is not None])
+        if not report.failed and not any(flow.asked or flow.gradients for flows in into.values() for flow in flows):
+            raise BadInput("no loss says anything about this graph", "end it in a loss, or in a sum of losses")
         for node in live:  # only now: a pass that failed has changed no leaf
             if node.function is None:
                 _add(node, into[node])
@@ -172,17 +171,13 @@ def _report(live: Sequence[Node], into: Mapping[Node, Sequence[Flow]], failed: S
     flows = [flow for node in live for flow in into[node]]
     asked = sum(flow.asked for flow in flows)
     failures = [failure for flow in flows for failure in flow.failures]
-    if failures and not _enough(len(failures), asked, live[0]):
+    if failures and not live[0].enough(failed=len(failures), of=asked):
         raise failures[0]
     return Pass(
         asked=asked,
         dropped=tuple(f"{type(failure).__name__}: {failure}" for failure in failures),
         failed=tuple(f"{node.role}: {type(node.failure).__name__}" for node in failed),
     )
-
-
-def _enough(failed: int, of: int, node: Node) -> bool:
-    return of - failed >= (node.engine.min_share if node.engine else _MIN_SHARE) * of
 
 
 async def _grouped(start: Callable[[asyncio.TaskGroup], Awaitable[None]]) -> None:

@@ -4,11 +4,11 @@ What the function raises fails its own node and no other. Its words are kept as 
 hold what a stranger wrote.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from optimizer.autodiff.criticism import criticised
+from optimizer.autodiff.criticism import Example, checked_examples, criticised
 from optimizer.autodiff.loops import called
 from optimizer.autodiff.node import Flow, Node, Value, checked
 from optimizer.autodiff.variable import Variable
@@ -20,7 +20,11 @@ Result: TypeAlias = str | int | float | bytes | Image
 
 
 def node(
-    function: Callable[..., Result | Awaitable[Result]], *, purpose: str, role: str = ""
+    function: Callable[..., Result | Awaitable[Result]],
+    *,
+    purpose: str,
+    role: str = "",
+    examples: Sequence[Example] = (),
 ) -> Callable[..., Variable]:
     """A function of variables, made from a function of texts and images.
 
@@ -29,13 +33,14 @@ def node(
             `str` and `Image` values in the order of the call and returns text, a number or an image.
         purpose: what it does, in words; the critic is told.
         role: what its results are for; made from the purpose when empty.
+        examples: inputs and results that are shown to the critic.
 
     Raises:
-        BadInput: the purpose is empty.
+        BadInput: the purpose is empty, or there are too many examples.
     """
     if not purpose.strip():
         raise BadInput("a function has no purpose", "say in a few words what it does")
-    applied = _Applied(function=function, purpose=purpose)
+    applied = _Applied(function=function, purpose=purpose, examples=checked_examples(examples))
 
     def call(*inputs: Variable | Result) -> Variable:
         given = [one if isinstance(one, Variable) else Variable(one, role="a fixed input") for one in inputs]
@@ -48,6 +53,7 @@ def node(
 class _Applied:
     function: Callable[..., Any]
     purpose: str
+    examples: tuple[Example, ...]
     weight = 0.0
 
     async def forward(self, node: Node) -> Value:
@@ -75,4 +81,5 @@ class _Applied:
 
     async def backward(self, node: Node, about: Node) -> Flow:
         """What the critic says about one input."""
-        return await criticised(node, about, inputs=[parent for parent in node.parents if parent is not about])
+        others = [parent for parent in node.parents if parent is not about]
+        return await criticised(node, about, inputs=others, examples=self.examples)

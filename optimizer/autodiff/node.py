@@ -15,6 +15,9 @@ from optimizer.types import Gradient
 
 Value: TypeAlias = str | Image
 
+_MIN_SHARE = 0.5
+"""For graphs without an engine."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Flow:
@@ -35,8 +38,9 @@ class Function(Protocol):
 
     Attributes:
         purpose: what it is for, in words; critics are told.
-        weight: 0 for every function but a sum. A sum can be computed when some of its inputs could not, and hands its
-            share of the objective on to each input, times this weight.
+        weight: 0 for every function but sums. A sum hands its share of the objective on to each input, times this
+            weight, and its `forward` decides what to do without inputs that could not be computed; no other function is
+            asked then.
     """
 
     @property
@@ -135,6 +139,10 @@ class Node:
         if isinstance(value, Image):
             raise BadInput(f"'{self.role}' is an image where text is needed", "give the image to a multimodal call")
         return value
+
+    def enough(self, *, failed: int, of: int) -> bool:
+        """Whether what is left after so many failures is still to be worked with."""
+        return of - failed >= (self.engine.min_share if self.engine else _MIN_SHARE) * of
 
     def settle(self, value: Value) -> None:
         """Give it its value."""

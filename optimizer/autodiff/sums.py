@@ -37,7 +37,14 @@ class _Sum:
     purpose = "put losses together"
 
     async def forward(self, node: Node) -> Value:
-        """The sum or mean of numbers; of texts, all of them, in a mean the same words once."""
+        """The sum or mean of numbers; of texts, all of them, in a mean the same words once.
+
+        Raises:
+            TracegradError: the first failure, when too few losses could be computed.
+        """
+        failures = [parent.failure for parent in node.parents if parent.failure is not None]
+        if failures and not node.enough(failed=len(failures), of=len(node.parents)):
+            raise failures[0]
         texts = [parent.text for parent in node.parents if parent.failure is None]
         numbers = _numbers(texts)
         if numbers is not None:

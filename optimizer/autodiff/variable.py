@@ -72,11 +72,11 @@ class Variable(Node):
         yield from forward(self).__await__()
         return self
 
-    def __add__(self, other: "Variable | str") -> "Variable":
+    def __add__(self, other: "Variable | str | int") -> "Variable":
         return concatenated(self, other)
 
-    def __radd__(self, other: str) -> "Variable":
-        return concatenated(other, self)
+    def __radd__(self, other: "str | int") -> "Variable":
+        return self if other == 0 else concatenated(other, self)  # 0 is what Python's own sum() begins with
 
     def backward(self) -> Work[Pass]:
         """Compute what is missing, then send gradients from this loss to every variable that requires them.
@@ -101,10 +101,10 @@ class Concatenation:
     """`a + b`: what is wrong with the whole concerns both parts."""
 
     purpose = "put texts one after the other"
-    weight = 0.0
+    weight = 1.0
 
     async def forward(self, node: Node) -> Value:
-        """The texts of the parents, joined."""
+        """The texts of the parents, joined; not without all of them."""
         return "".join(parent.text for parent in node.parents)
 
     async def backward(self, node: Node, about: Node) -> Flow:  # noqa: ARG002  # the same for all
@@ -112,7 +112,7 @@ class Concatenation:
         return Flow(gradients=tuple(node.gradients))
 
 
-def concatenated(one: Variable | str, other: Variable | str) -> Variable:
+def concatenated(one: Variable | str | int, other: Variable | str | int) -> Variable:
     """`one + other`; a plain text is a part that never changes."""
     parts = [part if isinstance(part, Variable) else Variable(part, role="a fixed text") for part in (one, other)]
     role = excerpt(f"{parts[0].role}, then {parts[1].role}", _ROLE_CHARS)
