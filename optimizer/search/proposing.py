@@ -67,8 +67,12 @@ class Proposer:
         self._asked: dict[str, int] = {}
         self._spared: set[str] = set()
 
-    async def propose(self, parent: Entrant, *, count: int, causes: int, round_: int) -> Proposals:
-        """Up to `count` different rewrites of a prompt, each because of up to so many root causes."""
+    async def propose(self, parent: Entrant, *, count: int, causes: int, skipped: int, round_: int) -> Proposals:
+        """Up to `count` different rewrites of a prompt, each because of up to so many root causes.
+
+        Args:
+            skipped: causes that stand back for the others, because rewrites for the first ones came to nothing.
+        """
         useless = {edit.id for edit in self.useless(parent)}
         base = without(parent.document, useless)
         grouped = self.causes(parent)
@@ -77,7 +81,9 @@ class Proposer:
         first = self._asked.get(parent.id, 0)
         self._asked[parent.id] = first + count
         numbers = range(first, first + count)
-        made = await together(self._rewrite(base, grouped.causes[:causes], number) for number in numbers)
+        turned = skipped % len(grouped.causes)
+        chosen = (*grouped.causes[turned:], *grouped.causes[:turned])[:causes]
+        made = await together(self._rewrite(base, chosen, number) for number in numbers)
         for one in made:
             self._memory.not_admitted(one.refused)
             self._spared.update(case_id for edit in one.spare for case_id in cases_of(edit.cause))

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from random import Random
 
 from optimizer.document import Document
+from optimizer.errors import OverBudget
 from optimizer.fence import Fence
 from optimizer.ports import Judge, LanguageModel
 from optimizer.prompts import PromptVersion
@@ -26,7 +27,7 @@ from optimizer.search.front import draw, front
 from optimizer.search.memory import Memory
 from optimizer.search.metered import Metered
 from optimizer.search.plan import SearchPlan
-from optimizer.search.proposing import Proposer
+from optimizer.search.proposing import Proposals, Proposer
 from optimizer.search.rows import Rows
 from optimizer.search.sizes import Sizes, breadth, checked
 from optimizer.search.study import Studies
@@ -63,6 +64,13 @@ async def search(
     ).run()
 
 
+_VALIDATED = 0.9
+"""Share of the seed's validation cases that a prompt must have been scored on to become a parent, or the best."""
+_VAIN = 4
+"""Steps in a row without a new prompt before the search gives up; each asks for less than the one before."""
+_OLD = "it was tried before"
+
+
 class _Search:
     """One search under way."""
 
@@ -91,7 +99,7 @@ class _Search:
         self.appetite = Appetite.of(plan.max_causes)
         self.seed = self.best = Entrant.of(Document.of(prompt.body))
         self.entrants = {self.seed.id: self.seed}
-        self.rounds = self.idle = 0
+        self.rounds = self.idle = self.vain = 0
 
     async def run(self) -> Found:
         """The whole search."""
@@ -99,9 +107,12 @@ class _Search:
         seed_train = mean(values(self.studies.trials.known(self.seed.body)))
         self.watch(Measured(train=seed_train, validation=self._score(self.seed), task_calls=self._calls()))
         why = self._headroom()
-        while not why:
-            why = self._over() or await self._round()
-        await self._simplify()
+        try:
+            while not why:
+                why = self._over() or await self._round()
+            await self._simplify()
+        except OverBudget as error:
+            why = f"the model's own budget is used up: {error}"
         self.watch(Stopped(reason=why, task_calls=self._calls()))
         return self._found(why)
 
@@ -120,8 +131,11 @@ class _Search:
         if self.idle >= self.plan.patience:
             return f"{self.idle} rounds in a row brought nothing better"
         if self.budget.left < len(self.validation.cases):
-            return f"the budget of {self.plan.max_task_calls} task calls is used up"
+            return self._spent()
         return ""
+
+    def _spent(self) -> str:
+        return f"the budget of {self.plan.max_task_calls} task calls is used up"
 
     async def _round(self) -> str:
         """One round; returns why it is the last, or nothing."""
@@ -133,17 +147,28 @@ class _Search:
                 parent,
                 count=edits,
                 causes=self.appetite.size,
+                skipped=self.vain,
                 round_=self.rounds,
             )
             for parent in drawn
         )
         fresh = [one for made in proposals for one in made.entrants if one.id not in self.entrants]
         if not fresh:
-            self._learn(kept=False)
-            return proposals[0].reason if proposals[0].exhausted else ""
+            return self._in_vain(proposals[0])
+        self.vain = 0
         for one in fresh:
             self._announce(one)
         self._decide(await self.contest.winner(fresh, self.rounds, self._announce))
+        return ""
+
+    def _in_vain(self, proposals: Proposals) -> str:
+        """Nothing was made of the best prompt: why that is the end, or nothing when a smaller step may work."""
+        self.vain += 1
+        self.appetite = self.appetite.after(kept=False)
+        if proposals.exhausted:
+            return proposals.reason
+        if self.vain > _VAIN:
+            return f"{self.vain} steps in a row made no new prompt, the last because {proposals.reason or _OLD}"
         return ""
 
     async def _simplify(self) -> None:
@@ -165,7 +190,7 @@ class _Search:
         full = len(values(self.validation.known(self.seed.body)))
         order = [self.best, *(one for one in self.entrants.values() if one.id != self.best.id)]
         scores = {one.id: values(self.validation.known(one.body)) for one in order}
-        scores = {key: found for key, found in scores.items() if len(found) >= full}
+        scores = {key: found for key, found in scores.items() if len(found) >= full * _VALIDATED}
         members = front(scores, margin=self.plan.margin)
         return [self.entrants[one] for one in draw(scores, members, self.best.id, count, self.random)]
 
@@ -174,7 +199,10 @@ class _Search:
         known = self.studies.trials.known
         won = gain(values(self.validation.known(made.body)), values(self.validation.known(self.best.body)))
         train = gain(values(known(made.body)), values(known(self.best.body)))
-        accepted = is_better(won, train, length_cost(made.chars, self.best.chars, self.plan.length_penalty))
+        full = len(values(self.validation.known(self.seed.body))) * _VALIDATED
+        accepted = won.cases >= full and is_better(
+            won, train, length_cost(made.chars, self.best.chars, self.plan.length_penalty)
+        )
         reason = f"{won.total:+.2f} on {won.cases} validation cases, {train.total:+.2f} on {train.cases} training rows"
         self._remember(made, accepted, reason)
         if accepted:
