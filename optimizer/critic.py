@@ -6,8 +6,10 @@ A criticism that no reply gave must never be made up.
 """
 
 import asyncio
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 
 from optimizer.errors import BadReply, Declined, Garbled, TracegradError, Transient
 from optimizer.fence import Fence, excerpt
@@ -22,6 +24,9 @@ from optimizer.sampling import sampled
 
 GRADIENT_CHARS = 1_000
 """Two sentences were asked for; what is longer is cut."""
+
+SHOWN_CHARS = 48_000
+"""Budget of a text that is no prompt, about 12,000 tokens: what a tool returned may be of any length."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +73,8 @@ async def criticise(
     """Ask the critic, as often as it gives samples; what several samples say in the same words counts once.
 
     Args:
-        shown: the text that may have to change, as `numbered` shows it.
+        shown: the text that may have to change, as `numbered` shows it; one that is no prompt may be a stranger's, and
+            is fenced here too.
         about: "input", "output", "kind" and "complaint"; hostile texts, fenced here.
         place: of a text that is no prompt; None for a system prompt that answered.
         images: those among the inputs.
@@ -77,7 +83,8 @@ async def criticise(
         BadReply, Transient, Declined: no sample gave a criticism; the first sample's failure.
         Permanent, OverBudget: the model's own, at once.
     """
-    request = _request(f"{shown}\n{fence.wrap(about)}", critic, place, images)
+    text = _quoted(shown, fence) if place else shown
+    request = _request(f"{text}\n{fence.wrap(about)}", critic, place, images)
     try:
         async with asyncio.TaskGroup() as group:
             calls = [
@@ -104,6 +111,18 @@ def _request(user: str, critic: Critic, place: Place | None, images: Sequence[Im
         reply_name=critic_meta.REPLY_NAME,
         max_tokens=critic.max_tokens,
     )
+
+
+def _quoted(shown: str, fence: Fence) -> str:
+    """The shown text between two lines that nobody outside could have written; ASCII, and within its budget."""
+    title, given = shown.split("\n")
+    lines = json.loads(given)["lines"]
+    told = json.dumps({"lines": lines})
+    if len(told) > SHOWN_CHARS:
+        ends = excerpt("\n".join(line["text"] for line in lines), SHOWN_CHARS)
+        told = json.dumps({"lines": [{"id": "1", "text": ends}]})
+    nonce = next(nonce for nonce in map(fence.nonce, count()) if nonce not in told)
+    return f"<text-{nonce}>\n{title}\n{told}\n</text-{nonce}>"
 
 
 async def _answer(request: ModelRequest, model: LanguageModel, critic: Critic) -> Criticism | TracegradError:

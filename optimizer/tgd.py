@@ -123,10 +123,12 @@ async def _edits(
     against = objections(document, rewriter, source_texts, history)
     asked = request(document, causes, history, rewriter, fence, sample)
     answer = await ask(model, asked, parse, attempts=rewriter.attempts)
-    if found := against(answer.value):
-        again = repaired(answer.request, answer.text, reasons(answer.value, found))
-        with suppress(BadReply):  # then the first answer stands, and loses the edits that may not
-            answer = await ask(model, again, parse, attempts=1)
+    found = against(answer.value)
+    if not found:
+        return Admitted(edits=answer.value)
+    again = repaired(answer.request, answer.text, reasons(answer.value, found))
+    with suppress(BadReply):  # then the first answer stands, and loses the edits that may not
+        answer = await ask(model, again, parse, attempts=1)
     return admitted(answer.value, against)
 
 
