@@ -5,7 +5,7 @@ a text by how often it was said.
 """
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -24,7 +24,7 @@ class Heard:
 
 
 def heard(gradients: Sequence[Gradient], *, per_source: int, likeness: Likeness) -> list[Heard]:
-    """The voices of the gradients. Sources take turns, so that nobody's flood of texts comes before others' words.
+    """The voices of the gradients, those of most people first: in a flood of one source no text is a whole person's.
 
     Args:
         gradients: in an order that depends on them alone.
@@ -35,21 +35,16 @@ def heard(gradients: Sequence[Gradient], *, per_source: int, likeness: Likeness)
         by_text[gradient.text].append(gradient)
     texts = sorted(by_text, key=digest)  # an order that no writer of a text can be sure of
     sources = {text: sorted({g.source_key for g in by_text[text]}) for text in texts}
-    turns: dict[str, int] = defaultdict(int)
-    turn = {}
-    for text in texts:
-        turn[text] = min(turns[source] for source in sources[text])
-        for source in sources[text]:
-            turns[source] += 1
-    share = {source: min(1.0, per_source / count) for source, count in turns.items()}
-    people = {text: math.fsum(1 / turns[source] for source in sources[text]) for text in texts}
+    texts_of = Counter(source for text in texts for source in sources[text])
+    share = {source: min(1.0, per_source / count) for source, count in texts_of.items()}
+    people = {text: math.fsum(1 / texts_of[source] for source in sources[text]) for text in texts}
 
     vectors = likeness.vectors(texts, [people[text] for text in texts])
     alike: dict[tuple[tuple[str, float], ...], list[str]] = defaultdict(list)
     for text, vector in zip(texts, vectors, strict=True):
         alike[tuple(unit(vector).items())].append(text)
     place = {text: place for place, text in enumerate(texts)}
-    first = sorted(alike, key=lambda key: min((turn[text], -people[text], place[text]) for text in alike[key]))
+    first = sorted(alike, key=lambda key: (-math.fsum(people[text] for text in alike[key]), place[alike[key][0]]))
     return [_heard(dict(key), [g for text in alike[key] for g in by_text[text]], sources, share) for key in first]
 
 
