@@ -30,7 +30,7 @@ from deploy.cli.optimize import HEADLINES
 from deploy.offline.compared import Compared
 from deploy.offline.ledger import Ledger
 from deploy.offline.report import Result, result_of
-from deploy.offline.run import Order, files, found_by
+from deploy.offline.run import Order, fence_secret, files, found_by
 from deploy.settings import Settings
 from optimizer.document import Document
 from optimizer.errors import ServerFault
@@ -525,20 +525,36 @@ def test_a_model_that_refuses_is_found_before_the_rows_are_paid(
     assert written(folder) == set()
 
 
-async def test_a_model_that_dies_is_not_taken_for_a_prompt_without_faults(folder: Path) -> None:
-    def dying(request: ModelRequest) -> str | Exception:
-        return ServerFault("down") if request.purpose == "task" else "OK"
-
-    order = Order(
+def order_in(folder: Path, seed: int) -> Order:
+    return Order(
         prompt=folder / "prompt.txt",
         train=folder / "train.jsonl",
         validation=folder / "val.jsonl",
         evaluator="python:cli_evaluators:phrase",
         settings=Settings(),
-        max_task_calls=160,
-        seed=0,
+        max_task_calls=120,
+        seed=seed,
         folder=folder,
     )
+
+
+def test_the_fence_is_the_seeds_and_the_rows(folder: Path) -> None:
+    def secret(seed: int) -> bytes:
+        order = order_in(folder, seed)
+        return fence_secret(order, files(order))
+
+    first = secret(0)
+    assert secret(0) == first != secret(1)
+    with (folder / "train.jsonl").open("a") as file:
+        file.write(ROW)
+    assert secret(0) != first
+
+
+async def test_a_model_that_dies_is_not_taken_for_a_prompt_without_faults(folder: Path) -> None:
+    def dying(request: ModelRequest) -> str | Exception:
+        return ServerFault("down") if request.purpose == "task" else "OK"
+
+    order = order_in(folder, 0)
     told: list[int] = []
     with pytest.raises(ServerFault, match=r"the task model answered no row of .*train\.jsonl"):
         await found_by(order, files(order), Ledger(ScriptedModel(dying), on_task=told.append))
@@ -578,7 +594,8 @@ def test_ctrl_c_writes_nothing_and_says_what_was_paid(folder: Path) -> None:
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
     assert process.returncode == INTERRUPTED, err
-    assert re.search(r"^tracegrad: interrupted\. Nothing was written\. Paid until then: \d+ calls, ", err, MULTILINE)
+    [said] = [line for line in err.splitlines() if line.startswith("tracegrad: ")]
+    assert re.match(r"tracegrad: interrupted\. Nothing was written\. Paid until then: \d+ calls, ", said)
     assert "Traceback" not in err
     assert out == ""
     assert written(folder) == set()
