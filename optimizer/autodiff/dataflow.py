@@ -1,9 +1,10 @@
 """Forward and backward as dataflow: a node is computed, and an edge criticised, the moment its own inputs are there.
 
-Nothing waits for a level of the graph or for its neighbours. Results stand in the order of the graph, never in the
-order of arrival, so the same graph and the same replies give the same gradients at any latency. What fails for its own
-reasons (a reply that cannot be used, a server that gave up, a request that was declined) is dropped and reported; the
-pass fails when too little is left, or when everything would fail alike.
+Nothing waits for a level of the graph or for its neighbours: one sample is criticised while another is still computed.
+Results stand in the order of the graph, never in the order of arrival, so the same graph and the same replies give the
+same gradients at any latency. What fails for its own reasons (a reply that cannot be used, a server that gave up, a
+request that was declined) is dropped and reported; the pass fails when too little is left, or when everything would
+fail alike, and has changed nothing then.
 """
 
 import asyncio
@@ -38,6 +39,15 @@ class Pass:
 
 async def forward(root: Node) -> None:
     """Compute every node that has no value yet, the root last. A node that fails says so in `failure`."""
+
+    async def compute_all(group: asyncio.TaskGroup) -> None:
+        _computing(post_order(root), group)
+
+    await _grouped(compute_all)
+
+
+def _computing(order: Sequence[Node], group: asyncio.TaskGroup) -> dict[Node, asyncio.Task[None]]:
+    """Tasks that compute the nodes that have no value yet."""
     tasks: dict[Node, asyncio.Task[None]] = {}
 
     async def computed(node: Node) -> None:
@@ -52,16 +62,14 @@ async def forward(root: Node) -> None:
         if node.pending:
             await computed(node)
 
-    async def compute_all(group: asyncio.TaskGroup) -> None:
-        for node in post_order(root):
-            if not node.pending:
-                continue
-            if node.computing is None or node.computing.done():
-                node.computing = tasks[node] = group.create_task(computed(node))
-            else:
-                tasks[node] = group.create_task(awaited(node, node.computing))
-
-    await _grouped(compute_all)
+    for node in order:
+        if not node.pending:
+            continue
+        if node.computing is None or node.computing.done():
+            node.computing = tasks[node] = group.create_task(computed(node))
+        else:
+            tasks[node] = group.create_task(awaited(node, node.computing))
+    return tasks
 
 
 async def _compute(node: Node) -> None:
@@ -79,28 +87,21 @@ async def _compute(node: Node) -> None:
 async def backward(root: Node) -> Pass:
     """Gradients for every variable that requires them; see `Variable.backward`."""
     order = post_order(root)
+    if not root.requires_grad:
+        raise BadInput(
+            "nothing in this graph requires a gradient", "make a Variable with requires_grad=True, outside no_grad()"
+        )
     with _alone(order):
-        await forward(root)
-        if root.failure is not None:
-            raise root.failure
-        if not root.requires_grad:
-            raise BadInput(
-                "nothing in this graph requires a gradient",
-                "make a Variable with requires_grad=True, outside no_grad()",
-            )
         number(order)
         share_out(order)
         for node in order:
             if node.function is not None:
                 node.gradients = []
-        live = [node for node in from_root(root) if node.requires_grad and node.failure is None]
-        into = await _flows(live)
-        report = _report(live, into, [node for node in order if node.failure is not None])
-        if not report.failed and not any(flow.asked or flow.gradients for flows in into.values() for flow in flows):
-            raise BadInput("no loss says anything about this graph", "end it in a loss, or in a sum of losses")
-        for node in live:  # only now: a pass that failed has changed no leaf
+        into = await _flows(root, order)
+        report = _report(root, into, [node for node in order if node.failure is not None])
+        for node, flows in into.items():  # only now: a pass that failed has changed no leaf
             if node.function is None:
-                _add(node, into[node])
+                _add(node, flows)
         return report
 
 
@@ -121,33 +122,55 @@ def _alone(order: Sequence[Node]) -> Iterator[None]:
             node.in_pass = False
 
 
-async def _flows(live: Sequence[Node]) -> dict[Node, list[Flow]]:
-    """What came back to every node, in the order of the graph; the computed ones have their gradients."""
+async def _flows(root: Node, order: Sequence[Node]) -> dict[Node, list[Flow]]:
+    """What came back to every node, in the order of the graph; the computed ones have their gradients.
+
+    Forward and backward run in one: a sample that is computed is criticised while another is still being computed.
+    """
+    live = [node for node in from_root(root) if node.requires_grad]
     into: defaultdict[Node, list[asyncio.Task[Flow]]] = defaultdict(list)
 
-    async def collect(node: Node) -> None:
+    async def flow(group: asyncio.TaskGroup) -> None:
+        computing = _computing(order, group)
+        group.create_task(sound(computing.get(root)))
+        for node in live:
+            ready = group.create_task(collected(node, computing.get(node)))
+            for parent in dict.fromkeys(node.parents):
+                if parent.requires_grad:
+                    into[parent].append(group.create_task(edge(node, parent, ready)))
+
+    async def sound(computing: asyncio.Task[None] | None) -> None:
+        await _over(computing)
+        if root.failure is not None:
+            raise root.failure
+
+    async def collected(node: Node, computing: asyncio.Task[None] | None) -> None:
+        """Over when the node has its value and its gradients. Sums pass on what they get, and need no value for it."""
+        if node.function is None:
+            return
+        if not node.function.weight:
+            await _over(computing)
         for task in into[node]:
             await task
-        if node.function is not None:
-            _add(node, [task.result() for task in into[node]])
+        _add(node, [task.result() for task in into[node]])
 
     async def edge(node: Node, about: Node, ready: asyncio.Task[None]) -> Flow:
         await ready
         return await _edge(node, about)
 
-    async def flow(group: asyncio.TaskGroup) -> None:
-        for node in live:
-            ready = group.create_task(collect(node))
-            for parent in dict.fromkeys(node.parents):
-                if parent.requires_grad and parent.failure is None:
-                    into[parent].append(group.create_task(edge(node, parent, ready)))
-
     await _grouped(flow)
     return {node: [task.result() for task in into[node]] for node in live}
 
 
+async def _over(task: asyncio.Task[None] | None) -> None:
+    if task is not None:
+        await task
+
+
 async def _edge(node: Node, about: Node) -> Flow:
     assert node.function is not None, "a leaf has no parents"
+    if node.failure is not None and not node.function.weight:  # that of a sum may come later, or not: no matter
+        return Flow()
     try:
         return await node.function.backward(node, about)
     except DROPPED as error:
@@ -167,11 +190,13 @@ def _add(node: Node, flows: Iterable[Flow]) -> None:
     node.gradients = list(known.values())
 
 
-def _report(live: Sequence[Node], into: Mapping[Node, Sequence[Flow]], failed: Sequence[Node]) -> Pass:
-    flows = [flow for node in live for flow in into[node]]
+def _report(root: Node, into: Mapping[Node, Sequence[Flow]], failed: Sequence[Node]) -> Pass:
+    flows = [flow for flows in into.values() for flow in flows]
+    if not failed and not any(flow.asked or flow.gradients for flow in flows):
+        raise BadInput("no loss says anything about this graph", "end it in a loss, or in a sum of losses")
     asked = sum(flow.asked for flow in flows)
     failures = [failure for flow in flows for failure in flow.failures]
-    if failures and not live[0].enough(failed=len(failures), of=asked):
+    if failures and not root.enough(failed=len(failures), of=asked):
         raise failures[0]
     return Pass(
         asked=asked,
