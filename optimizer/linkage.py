@@ -14,21 +14,28 @@ depends on the voices and their order alone. Nothing here may look at a text.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush
 from itertools import count
+from typing import TypeAlias
 
 from optimizer.likeness import Vector
 
-WORK = 200_000
-"""Products of vector entries, at most, to found the clusters, and again to join the others to them: well under half a
-second each. Criticisms of everyday words found clusters by the thousand within it."""
+WORK = 300_000
+"""Products of two vector entries, at most, to found the clusters, and again to join the others to them: well under half
+a second each. Criticisms of everyday words found clusters by the thousand within it."""
+
+PAIR = 4
+"""What a pair that is alike costs more, in products."""
 
 ACTIVE = 64
 """Clusters, best founded first, that further voices can join: many more than one step can edit for."""
 
 _ROUNDING = 1e-9
+
+_Pair: TypeAlias = tuple[float, int, int]
+"""Minus the mean likeness of two clusters, and which."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,8 +113,8 @@ def linked(voices: Sequence[Voice], alike: float) -> Linked:
     Args:
         alike: mean cosine from which two clusters say the same.
     """
-    founders = _affordable([voice.vector for voice in voices])
-    clusters = _agglomerated(voices[:founders], alike)
+    founders, pairs = _compared(voices, alike)
+    clusters = _agglomerated(voices[:founders], pairs, alike)
     left = _joined(clusters, voices, range(founders, len(voices)), alike)
     means = {
         member: _dot(voices[member].vector, cluster.whole.vector) / cluster.whole.weight
@@ -117,33 +124,36 @@ def linked(voices: Sequence[Voice], alike: float) -> Linked:
     return Linked(clusters=tuple(tuple(c.members) for c in clusters), typical=means, left=left)
 
 
-def _affordable(vectors: Sequence[Vector]) -> int:
-    """How many vectors, from the first, can all be compared to one another within the work."""
-    seen: dict[str, int] = defaultdict(int)
+def _compared(voices: Sequence[Voice], alike: float) -> tuple[int, list[_Pair]]:
+    """How many voices, from the first, can all be compared within the work, and their pairs that are alike."""
+    postings: dict[str, list[tuple[int, float]]] = defaultdict(list)
+    pairs: list[_Pair] = []
     work = 0
-    for position, vector in enumerate(vectors):
-        for key in vector:
-            work += seen[key]
-            seen[key] += 1
-        if work > WORK:
-            return position
-    return len(vectors)
+    for position, voice in enumerate(voices):
+        work += sum(len(postings[key]) for key in voice.vector)
+        if work + PAIR * len(pairs) > WORK:
+            return position, pairs
+        row: dict[int, float] = defaultdict(float)
+        for key, value in voice.vector.items():
+            for other, theirs in postings[key]:
+                row[other] += value * theirs
+            postings[key].append((position, value))
+        pairs += [(-cosine, other, position) for other, cosine in row.items() if cosine >= alike - _ROUNDING]
+    return len(voices), pairs
 
 
-def _agglomerated(voices: Sequence[Voice], alike: float) -> list[_Cluster]:
-    """Join the two nearest clusters until none are alike.
+def _agglomerated(voices: Sequence[Voice], pairs: list[_Pair], alike: float) -> list[_Cluster]:
+    """Join the two nearest clusters until none are alike; `pairs` are the voices that are.
 
     What is joined is no nearer to a third than the nearer of its two parts was: only those that were alike with one of
     them are looked at again.
     """
     clusters = {position: _Cluster.alone(position, voice) for position, voice in enumerate(voices)}
     near: dict[int, set[int]] = {position: set() for position in clusters}
-    pairs: list[tuple[float, int, int]] = []
     fresh = count(len(voices))
-    for one, other, mean in _alike(voices, alike):
+    for _, one, other in pairs:
         near[one].add(other)
         near[other].add(one)
-        pairs.append((-mean, one, other))
     heapify(pairs)
     while pairs:
         minus, one, other = heappop(pairs)
@@ -161,18 +171,6 @@ def _agglomerated(voices: Sequence[Voice], alike: float) -> list[_Cluster]:
                 heappush(pairs, (-mean, third, new))
         clusters[new] = large
     return list(clusters.values())
-
-
-def _alike(voices: Sequence[Voice], alike: float) -> Iterator[tuple[int, int, float]]:
-    """The pairs of voices that are alike, and how much."""
-    postings: dict[str, list[tuple[int, float]]] = defaultdict(list)
-    for position, voice in enumerate(voices):
-        row: dict[int, float] = defaultdict(float)
-        for key, value in voice.vector.items():
-            for other, theirs in postings[key]:
-                row[other] += value * theirs
-            postings[key].append((position, value))
-        yield from ((other, position, cosine) for other, cosine in row.items() if cosine >= alike - _ROUNDING)
 
 
 def _holds(one: _Cluster, other: _Cluster, mean: float, alike: float) -> bool:
