@@ -20,7 +20,6 @@ import gepa
 from gepa.core.adapter import EvaluationBatch, GEPAAdapter
 from gepa.lm import LM
 
-
 _MINIBATCH = 2
 """The second evaluation is the minibatch; the first is the validation of the prompts as they came."""
 
@@ -56,13 +55,16 @@ class Stages(GEPAAdapter[str, dict[str, str], str]):
         for name in sorted(candidate):
             said = self._asked([(candidate[name], text) for text in said])
         judged = self._asked([(self.work["rubric"], text) for text in said])
-        traces = [{"input": one, "output": two, "feedback": three} for one, two, three in zip(batch, said, judged)]
+        traces = [
+            {"input": asked, "output": answer, "feedback": feedback}
+            for asked, answer, feedback in zip(batch, said, judged, strict=True)
+        ]
         scores = [0.25] * len(batch)
         return EvaluationBatch(outputs=said, scores=scores, trajectories=traces if capture_traces else None)
 
     def make_reflective_dataset(
         self,
-        candidate: dict[str, str],
+        candidate: dict[str, str],  # noqa: ARG002  # the package's signature
         eval_batch: EvaluationBatch[dict[str, str], str],
         components_to_update: list[str],
     ) -> Mapping[str, Sequence[Mapping[str, Any]]]:
