@@ -12,8 +12,10 @@ in a cause, and a cause needs a quorum of sources. What stands also survives lea
   cause, so whoever speaks for the cause says what others say; and the one that says least alone speaks first. Nobody's
   loud words ride on other people's quorum.
 
-With a quorum of 1 there are no others, and neither rule asks for them. What a cause does not have to survive is its
-quorum: a cause of exactly as many sources as it needs stands.
+With a quorum of 1 there are no others, and nobody has to say the same. Three limits: a cause of exactly as many sources
+as its quorum stands, though one fewer would be too few; one source still weighs as one person in how rare a word is,
+which can tip two criticisms that are all but alike among a handful of people; and whoever has as many accounts as the
+quorum is a quorum.
 """
 
 import math
