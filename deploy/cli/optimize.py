@@ -19,7 +19,7 @@ from deploy.offline.ledger import Jury, Ledger
 from deploy.offline.outputs import Outputs
 from deploy.offline.report import Result
 from deploy.offline.run import Files, Order, files, found_by
-from deploy.settings import Settings, load
+from deploy.settings import ModelSettings, Settings, load
 from optimizer.errors import BadSettings
 from optimizer.search.found import Found
 from optimizer.types import Missing, Usage
@@ -80,6 +80,8 @@ def settings_of(options: Options, wanted: Wanted) -> Settings:
     for option, name in (("--model", model.task), ("--critic-model", model.critic)):
         if not name:
             raise BadSettings(f"{option} is missing", "name a model that the server has")
+    if model.base_url == ModelSettings().base_url and not model.api_key.get_secret_value():
+        raise BadSettings("there is no key for OpenAI's models", "set OPENAI_API_KEY, or --base-url of another server")
     return settings.model_copy(update={"model": model})
 
 

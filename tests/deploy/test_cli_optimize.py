@@ -180,7 +180,7 @@ def test_a_better_prompt_with_the_way_from_every_line_back_to_its_rows(folder: P
 
     trained = {json.loads(line)["id"] for line in (folder / "train.jsonl").read_text().splitlines()}
     edits = {edit["id"]: edit for edit in shown["edits"]}
-    assert "\n".join(line["text"] for line in shown["lines"]) == text.rstrip("\n") or text.endswith("\n")
+    assert "".join(line["text"] + "\n" for line in shown["lines"]) == text
     base_lines = set(shown["base"].splitlines())
     for line in shown["lines"]:
         if line["text"] not in base_lines:
@@ -463,6 +463,14 @@ def test_bad_input_costs_nothing(folder: Path, model: str, optimize: Run, case: 
     assert said in ended.sentence
     assert calls(model)["total"] == before
     assert written(folder) == there
+
+
+def test_without_a_key_nobody_asks_openai(optimize: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY")
+    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+    ended = optimize(base_url=None)
+    assert ended.code == USAGE
+    assert ended.sentence.endswith("set OPENAI_API_KEY, or --base-url of another server.")
 
 
 def test_an_existing_file_is_overwritten_on_demand_only(folder: Path, optimize: Run) -> None:
