@@ -3,8 +3,8 @@
 Clustering calls no model: it is average linkage over the likeness of the texts (`linkage`, `likeness`). The result
 depends on the set of gradients, never on their order.
 
-One source, a user or a session, can do little. It counts a few times at most in how rare a word is, in the linkage and
-in a cause, and a cause needs a quorum of sources. What stands also survives leaving any one source out:
+One source, a user or a session, can do little. It counts as one person in how rare a word is, a few times at most in
+the linkage and in a cause, and a cause needs a quorum of sources. What stands also survives leaving any one source out:
 
 - the cause does not fall apart: every two parts that were joined into it are alike in the mean without the words of
   any one source, so nobody's text is the only bridge between criticisms that say different things;
