@@ -91,6 +91,8 @@ def _changed(row: Row, edit: Edit) -> Row:
     if edit.op is EditOp.REMOVE:
         return replace(row, edit=edit, gone=True)
     text = texts_of(edit.text)[0]
+    if text == row.text and not row.gone:
+        return row  # the edit's other lines are what it is about
     as_at_first = not row.added and text == row.old
     return replace(row, text=text, edit=None if as_at_first else edit, gone=False)
 
