@@ -28,8 +28,12 @@ LATENCY_S = 0.2
 AT_ONCE = 2
 
 
-def jobs(seed: int, *, families: int, seeds: int, peers: Sequence[str], controls: bool) -> list[Job]:
-    """Every run; the systems take turns, so that a busy hour of the machine hurts them alike."""
+def jobs(seed: int, *, families: int, seeds: int, peers: Sequence[str], controls: int) -> list[Job]:
+    """Every run; the systems take turns, so that a busy hour of the machine hurts them alike.
+
+    Args:
+        controls: seeds on which ours is also run with shuffled and with broken replies.
+    """
     kinds = list(Kind)
     drawn = [Family(kind=kinds[n % len(kinds)], seed=FIRST_REPORTED + seed + n) for n in range(families)]
     made = []
@@ -42,7 +46,7 @@ def jobs(seed: int, *, families: int, seeds: int, peers: Sequence[str], controls
                 Job(system=OURS, family=family, seed=seed + number, latency_s=LATENCY_S, control=control)
                 for control in CONTROLS
             ]
-            made += [*plain, *(switched if controls else ())]
+            made += [*plain, *(switched if number <= controls else ())]
     return made
 
 
@@ -56,7 +60,7 @@ def main() -> int:
         families=1 if given.small else given.families,
         seeds=2 if given.small else given.seeds,
         peers=peers,
-        controls=not given.no_controls,
+        controls=1 if given.small else given.control_seeds,
     )
     print(f"seed {seed}: {len(made)} runs, {AT_ONCE} at a time; systems: {', '.join([OURS, *peers])}", flush=True)
     with ThreadPoolExecutor(AT_ONCE) as pool:
@@ -93,7 +97,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--families", type=int, default=len(Kind), help="how many families; kinds take turns")
     parser.add_argument("--seeds", type=int, default=5, help="runs of each system on each family")
     parser.add_argument("--peers-python", default=str(PEERS_PYTHON), help="a Python that has the other optimizers")
-    parser.add_argument("--no-controls", action="store_true", help="leave out the runs with shuffled or broken replies")
+    parser.add_argument("--control-seeds", type=int, default=2, help="seeds that also get shuffled and broken replies")
     parser.add_argument("--out", help="also write every figure to this JSON file")
     return parser.parse_args()
 

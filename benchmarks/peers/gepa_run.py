@@ -1,4 +1,8 @@
-"""GEPA on one simulated task: its default adapter, 32 evaluation workers instead of 10, its budget of metric calls."""
+"""GEPA on one simulated task: its default adapter and its budget of metric calls.
+
+Two of its defaults are changed for its benefit: 32 evaluation workers instead of 10, and eight examples in a reflection
+instead of three, with which it did better on development families (0.998 of the oracle against 0.968).
+"""
 
 import os
 
@@ -11,6 +15,8 @@ os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
 
 import gepa  # noqa: E402  litellm reads its settings on import
 from gepa.adapters.default_adapter.default_adapter import DefaultAdapter, EvaluationResult  # noqa: E402
+
+MINIBATCH, WORKERS = 8, 32
 
 
 def evaluate(row: dict, response: str) -> EvaluationResult:
@@ -28,11 +34,10 @@ result = gepa.optimize(
     seed_candidate={"system_prompt": task.world.base_prompt},
     trainset=rows(task.train),
     valset=rows(task.validation),
-    adapter=DefaultAdapter(model=f"openai/{TASK_MODEL}", evaluator=evaluate, max_litellm_workers=32),
+    adapter=DefaultAdapter(model=f"openai/{TASK_MODEL}", evaluator=evaluate, max_litellm_workers=WORKERS),
     reflection_lm=f"openai/{CRITIC_MODEL}",
     max_metric_calls=task.task_calls,
-    reflection_minibatch_size=int(os.environ.get("GEPA_MINIBATCH", "3")),
-    use_merge=bool(os.environ.get("GEPA_MERGE")),
+    reflection_minibatch_size=MINIBATCH,
     seed=task.seed,
 )
 hand_back(result.best_candidate["system_prompt"])

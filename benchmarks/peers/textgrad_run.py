@@ -1,7 +1,8 @@
 """TextGrad on one simulated task, as its prompt optimization example does it: steps of a batch, kept or reverted.
 
 After each step the prompt is measured on the validation rows, 32 at a time, and put back when it got worse. The loss is
-a text loss whose instruction holds the grader's words. Its cache starts empty.
+a text loss whose instruction holds the grader's words. Its cache starts empty. Of batches of 3, 6 and 12 rows the
+largest did best on development families (0.960, 0.988 and 0.998 of the oracle), although its steps take longest.
 """
 
 import os
@@ -20,8 +21,7 @@ import textgrad as tg  # noqa: E402  it opens its cache and its log where it is 
 from openai import OpenAI  # noqa: E402
 from textgrad.engine.local_model_openai_api import ChatExternalClient  # noqa: E402
 
-BATCH = int(os.environ.get("TEXTGRAD_BATCH", "12"))
-WORKERS = 32
+BATCH, WORKERS = 12, 32
 
 client = OpenAI(base_url=task.base_url, api_key=KEY, max_retries=5)
 answers = ChatExternalClient(client=client, model_string=TASK_MODEL)
