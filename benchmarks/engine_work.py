@@ -15,9 +15,7 @@ from engine_server import words
 from openai import AsyncOpenAI
 
 from connectors.openai_wire import Dialect, body
-from optimizer import ModelCall, Variable, total, use
-from optimizer.autodiff.descent import TGD
-from optimizer.autodiff.losses import JudgedLoss
+from optimizer import TGD, JudgedLoss, ModelCall, Variable, total, use
 from optimizer.ports import LanguageModel, ModelReply, ModelRequest
 
 MODEL = "bench"

@@ -14,9 +14,7 @@ import pytest
 from scripted import PROMPT, loss
 
 from connectors.memory import ScriptedModel
-from optimizer import ModelCall, Variable, total, use
-from optimizer.autodiff.descent import TGD
-from optimizer.autodiff.losses import JudgedLoss
+from optimizer import TGD, JudgedLoss, ModelCall, Variable, total, use
 from optimizer.engine import Plan, optimize
 from optimizer.errors import CutOff, EmptyReply, RateLimited, TracegradError, Unreachable
 from optimizer.fence import Fence
