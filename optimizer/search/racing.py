@@ -15,7 +15,7 @@ Run: TypeAlias = Callable[[str, int], Awaitable[Mapping[str, float]]]
 def rungs(entrants: int, cases: int) -> tuple[int, ...]:
     """How many cases each rung has: all for one prompt, a half and all for two, a quarter, a half and all for four."""
     halvings = max(0, (entrants - 1).bit_length())
-    return tuple(sorted({-(-cases // 2**k) for k in range(halvings + 1)}))
+    return tuple(-(-cases // 2**k) for k in range(halvings, -1, -1))
 
 
 def survivors(scores: Mapping[str, Mapping[str, float]]) -> tuple[str, ...]:
