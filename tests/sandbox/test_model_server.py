@@ -201,3 +201,25 @@ async def test_another_world_can_be_served() -> None:
                 said = await model.chat.completions.create(model="sim-task", messages=messages)
         found.add(case.expected in (said.choices[0].message.content or ""))
     assert True in found
+
+
+async def test_free_text_of_the_critics_model_is_a_role_of_its_own_and_prompts_are_told_with_their_time() -> None:
+    with serve(create_app(world=WORLD)) as url:
+        async with client(url) as model:
+            await model.chat.completions.create(model="sim-task", messages=TASK)
+            await model.chat.completions.create(
+                model="sim-task", messages=[{**TASK[0], "content": "Be nice."}, TASK[1]]
+            )
+            await model.chat.completions.create(model="sim-task", messages=TASK)
+            said = await model.chat.completions.create(
+                model="sim-critic", messages=[{"role": "system", "content": "Judge. <GRADE>Wrong.</GRADE>"}, TASK[1]]
+            )
+        async with httpx.AsyncClient(base_url=url) as http:
+            tried = (await http.get("/sandbox/prompts")).json()
+        counts = await seen(url)
+    assert said.choices[0].message.content == "Wrong."
+    assert counts["calls"] == {"task": 3, "free": 1}
+    assert [one["text"] for one in tried["prompts"]] == [WORLD.oracle_prompt, "Be nice."]
+    assert [one["task_call"] for one in tried["prompts"]] == [1, 2]
+    times = [tried["first_at"], *(one["at"] for one in tried["prompts"]), tried["last_at"]]
+    assert times == sorted(times)
