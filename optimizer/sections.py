@@ -41,7 +41,7 @@ def sections_of(lines: Sequence[Line], *, start: str, title: str) -> tuple[Secti
     """
     headings, tags = _marks(lines)
     closings = frozenset(tags.values())
-    titles, members = {start: title}, {start: list[str]()}
+    titles, members = {start: title}, dict[str, list[str]]()
     here, outer = start, list[tuple[str, str]]()
     for number, line in enumerate(lines):
         if number in closings:
@@ -52,9 +52,9 @@ def sections_of(lines: Sequence[Line], *, start: str, title: str) -> tuple[Secti
             if number in tags:
                 outer.append((here, line.id))
             here = line.id
-            titles[here], members[here] = found[1], []
-        members[here].append(line.id)
-    return tuple(Section(id=key, title=titles[key], lines=tuple(ids)) for key, ids in members.items() if ids)
+            titles[here] = found[1]
+        members.setdefault(here, []).append(line.id)
+    return tuple(Section(id=key, title=titles[key], lines=tuple(ids)) for key, ids in members.items())
 
 
 def _marks(lines: Sequence[Line]) -> tuple[dict[int, re.Match[str]], dict[int, int]]:

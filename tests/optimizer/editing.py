@@ -27,8 +27,29 @@ def shown(document: Document) -> list[str]:
     return [f"{line.id}:{line.text}" for line in document.lines]
 
 
-_WORDS = ("a", "b", " c", "{{x}}", "{", "}}", "# T", "<r>", "</r>", "```", "שלום", "\u200b", "\u2028", "\x85", "\x0c")
-texts = st.lists(st.sampled_from([*_WORDS, "\n", "\n", "\n", "\r\n", "\r"]), max_size=14).map("".join)
+_WORDS = (
+    "a",
+    "b",
+    " c",
+    "{{x}}",
+    "{",
+    "}}",
+    "# T",
+    "<r>",
+    "</r>",
+    "```",
+    "<s>",
+    "</s>",
+    "שלום",
+    "\u200b",
+    "\u2028",
+    "\x85",
+    "\x0c",
+)
+_ENDINGS = st.sampled_from(["\n", "\n", "\n", "\r\n", "\r", ""])
+texts = st.lists(st.one_of(st.tuples(st.sampled_from(_WORDS), _ENDINGS).map("".join), _ENDINGS), max_size=10).map(
+    "".join
+)
 """Texts with every ending, empty ones, and characters that other tools take for the end of a line."""
 
 chats = st.lists(
