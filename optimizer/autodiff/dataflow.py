@@ -201,7 +201,7 @@ def _report(root: Node, into: Mapping[Node, Sequence[Flow]], failed: Sequence[No
     return Pass(
         asked=asked,
         dropped=tuple(f"{type(failure).__name__}: {failure}" for failure in failures),
-        failed=tuple(f"{node.role}: {type(node.failure).__name__}" for node in failed),
+        failed=tuple(f"{node.id}, {node.role}: {type(node.failure).__name__}" for node in failed),
     )
 
 
