@@ -3,7 +3,7 @@
 from itertools import pairwise
 
 from editing import brief, chains, edit, edits_of, texts, twins
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from optimizer.document import ChangeOp, Document, inverse
@@ -11,7 +11,11 @@ from optimizer.merging import Conflict, merge
 from optimizer.prompts import Message
 from optimizer.types import Edit, EditOp
 
+few = settings(max_examples=40)
+"""Quick; raise it by hand after a change of the documents."""
 
+
+@few
 @given(chains(), st.data())
 def test_applying_touches_nothing_else(chain: list[Document], data: st.DataObject) -> None:
     before = chain[-1]
@@ -27,6 +31,7 @@ def test_applying_touches_nothing_else(chain: list[Document], data: st.DataObjec
         assert [part for part in after.body if not isinstance(part, Message) or part.role == "user"] == frozen
 
 
+@few
 @given(texts.filter(lambda body: "\r" not in body.replace("\r\n", "")), st.data())
 def test_the_body_is_the_lines_and_a_kept_line_keeps_its_ending(body: str, data: st.DataObject) -> None:
     # a line that ends in a lone CR is left out: it makes a CRLF with the newline behind it
@@ -43,6 +48,7 @@ def _endings(body: str) -> list[str]:
     return ["\r\n" if part.endswith("\r") else "\n" for part in body.split("\n")[:-1]]
 
 
+@few
 @given(chains())
 def test_no_id_is_ever_used_for_two_lines(chain: list[Document]) -> None:
     gone: set[str] = set()
@@ -53,6 +59,7 @@ def test_no_id_is_ever_used_for_two_lines(chain: list[Document]) -> None:
         gone |= {line.id for line in before.lines} - set(ids)
 
 
+@few
 @given(chains(), st.data())
 def test_taking_edits_back_restores_the_body_the_ids_and_the_reasons(
     chain: list[Document], data: st.DataObject
@@ -69,6 +76,7 @@ def test_taking_edits_back_restores_the_body_the_ids_and_the_reasons(
     assert (again.body, again.lines, again.edits) == (after.body, after.lines, after.edits)
 
 
+@few
 @given(chains())
 def test_squashed_edits_make_the_same_of_the_first_base(chain: list[Document]) -> None:
     last = chain[-1]
@@ -85,6 +93,7 @@ def _reasons(document: Document) -> list[str]:
     return [made.reason if (made := blame[line.id]) else "" for line in document.lines]
 
 
+@few
 @given(chains())
 def test_every_line_is_blamed_on_the_last_edit_that_made_it_or_on_none(chain: list[Document]) -> None:
     first = {line.id: line.text for line in chain[0].lines}
@@ -101,6 +110,7 @@ def test_every_line_is_blamed_on_the_last_edit_that_made_it_or_on_none(chain: li
             assert all(made not in document.blame.values() for document in chain[:since])
 
 
+@few
 @given(chains())
 def test_changes_tell_the_base_and_the_text_as_it_is(chain: list[Document]) -> None:
     changes = chain[-1].changes
@@ -110,6 +120,7 @@ def test_changes_tell_the_base_and_the_text_as_it_is(chain: list[Document]) -> N
     assert all((c.edit is None) == (c.op is ChangeOp.KEEP) for c in changes)
 
 
+@few
 @given(chains())
 def test_every_line_is_in_one_section(chain: list[Document]) -> None:
     document = chain[-1]
@@ -127,6 +138,7 @@ def test_every_line_is_in_one_section(chain: list[Document]) -> None:
 # ---- merging ---------------------------------------------------------------------------------------------------------
 
 
+@few
 @given(twins())
 def test_merging_with_itself_or_the_base_changes_nothing(pair: tuple[Document, Document]) -> None:
     ours, base = pair[0], Document.of(pair[0].base)
@@ -135,6 +147,7 @@ def test_merging_with_itself_or_the_base_changes_nothing(pair: tuple[Document, D
         assert (merged.body, merged.edits) == (ours.body, ours.edits)
 
 
+@few
 @given(twins())
 def test_without_a_conflict_it_does_not_matter_whose_edits_come_first(pair: tuple[Document, Document]) -> None:
     one, other = merge(*pair), merge(*reversed(pair))
@@ -147,6 +160,7 @@ def test_without_a_conflict_it_does_not_matter_whose_edits_come_first(pair: tupl
         assert one.sections == other.sections
 
 
+@few
 @given(twins())
 def test_a_merge_has_the_edits_of_both(pair: tuple[Document, Document]) -> None:
     merged = merge(*pair)
@@ -160,6 +174,7 @@ def test_a_merge_has_the_edits_of_both(pair: tuple[Document, Document]) -> None:
             assert all(any((str(m.op), m.line, m.text) == made for m in lines) for made in added)
 
 
+@few
 @given(twins())
 def test_a_section_in_conflict_is_ours_and_whole_and_the_rest_is_merged(pair: tuple[Document, Document]) -> None:
     ours, theirs = pair
@@ -189,6 +204,7 @@ def _of(edits: tuple[Edit, ...], lines: set[str]) -> list[tuple[str, str, str]]:
     return brief([made for made in edits if made.line in lines and made.op is not EditOp.ADD])
 
 
+@few
 @given(texts, st.data())
 def test_edits_of_different_lines_merge_into_both(body: str, data: st.DataObject) -> None:
     base = Document.of(body)
@@ -202,6 +218,7 @@ def test_edits_of_different_lines_merge_into_both(body: str, data: st.DataObject
     assert merged.edits == base.apply(edits).edits
 
 
+@few
 @given(texts)
 def test_replacing_every_line_and_squashing_leaves_one_edit_a_line(body: str) -> None:
     base = Document.of(body)
