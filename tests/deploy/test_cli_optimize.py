@@ -18,27 +18,16 @@ from typing import Any
 import httpx
 import pytest
 import yaml
-from optimize_samples import EVALUATORS, ODD, REFUSED, ROW
+from optimize_samples import EVALUATORS, ODD, REFUSED
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from connectors.memory import ScriptedModel
 from deploy.cli import main
 from deploy.cli.exits import DONE, INTERRUPTED, OUTSIDE, SPENT, USAGE
 from deploy.cli.optimize import HEADLINES
-from deploy.offline.compared import Compared
-from deploy.offline.ledger import Ledger
-from deploy.offline.report import Result, result_of
-from deploy.offline.run import Order, fence_secret, files, found_by
-from deploy.settings import Settings
-from optimizer.document import Document
-from optimizer.errors import ServerFault
-from optimizer.ports import ModelRequest
-from optimizer.prompts import PromptVersion
-from optimizer.search.found import Found
-from optimizer.types import Candidate, Usage
+from deploy.offline.report import Result
 from sandbox.model.app import API_KEY, create_app
 from sandbox.serving import serve
 
@@ -244,24 +233,6 @@ def test_a_settings_file_gives_models_and_prices(folder: Path, model: str, optim
     assert "there is no settings file at absent.yaml" in absent.sentence
 
 
-@pytest.mark.parametrize(("rows", "result"), [(6, Result.UNPROVEN), (60, Result.IMPROVED)])
-def test_a_gain_on_few_rows_is_not_called_proven(rows: int, result: Result) -> None:
-    seed = PromptVersion(name="p", version=1, body="Be kind.")
-    found = Found(
-        best=Candidate(parent=seed, edits=(), body="Be kind and brief."),
-        document=Document.of("Be kind and brief."),
-        seed_score=0.0,
-        best_score=0.5,
-        task_calls=10,
-        rounds=1,
-        rejected=(),
-        usage=Usage(),
-        stopped_because="1 round was made",
-    )
-    compared = Compared(before=(0.0,) * rows, after=(0.0, 1.0) * (rows // 2))
-    assert result_of(found, compared) is result
-
-
 def test_nothing_to_win_is_no_change(folder: Path, optimize: Run) -> None:
     ended = optimize(evaluator="python:cli_evaluators:content")
     assert ended.code == DONE
@@ -413,42 +384,6 @@ def test_a_model_that_refuses_is_found_before_the_rows_are_paid(
     assert said in ended.sentence
     assert calls(model)["total"] <= before + 1
     assert written(folder) == set()
-
-
-def order_in(folder: Path, seed: int) -> Order:
-    return Order(
-        prompt=folder / "prompt.txt",
-        train=folder / "train.jsonl",
-        validation=folder / "val.jsonl",
-        evaluator="python:cli_evaluators:phrase",
-        settings=Settings(),
-        max_task_calls=120,
-        seed=seed,
-        folder=folder,
-    )
-
-
-def test_the_fence_is_the_seeds_and_the_rows(folder: Path) -> None:
-    def secret(seed: int) -> bytes:
-        order = order_in(folder, seed)
-        return fence_secret(order, files(order))
-
-    first = secret(0)
-    assert secret(0) == first != secret(1)
-    with (folder / "train.jsonl").open("a") as file:
-        file.write(ROW)
-    assert secret(0) != first
-
-
-async def test_a_model_that_dies_is_not_taken_for_a_prompt_without_faults(folder: Path) -> None:
-    def dying(request: ModelRequest) -> str | Exception:
-        return ServerFault("down") if request.purpose == "task" else "OK"
-
-    order = order_in(folder, 0)
-    told: list[int] = []
-    with pytest.raises(ServerFault, match=r"the task model answered no row of .*train\.jsonl"):
-        await found_by(order, files(order), Ledger(ScriptedModel(dying), on_task=told.append))
-    assert told == list(range(1, len(told) + 1))
 
 
 # ---- as a process ----------------------------------------------------------------------------------------------------
