@@ -13,7 +13,7 @@ from optimizer.losses import is_complaint
 from optimizer.ports import ModelReply, ModelRequest
 from optimizer.prompts import Body, Head, PromptVersion, Published, Superseded
 from optimizer.rules import ScoreRule
-from optimizer.types import Case, Generation, Score, Window
+from optimizer.types import Case, Generation, Score, Scored, Unscored, Window
 
 Answer = str | ModelReply | Exception
 """What a scripted model says, or raises."""
@@ -198,6 +198,23 @@ class ScriptedModel:
         if isinstance(answer, Exception):
             raise answer
         return answer if isinstance(answer, ModelReply) else ModelReply(text=answer, model=request.model)
+
+
+class ScriptedJudge:
+    """Judge that answers from a function of the case and the output."""
+
+    def __init__(self, script: Callable[[Case, str], Scored | Unscored], *, name: str = "scripted") -> None:
+        self._script = script
+        self._name = name
+
+    @property
+    def name(self) -> str:
+        """As it was given."""
+        return self._name
+
+    async def judge(self, case: Case, output: str) -> Scored | Unscored:
+        """The script's judgement."""
+        return self._script(case, output)
 
 
 def _in_turn(answers: Iterable[Answer]) -> Script:

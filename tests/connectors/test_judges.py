@@ -3,7 +3,8 @@
 import asyncio
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -17,12 +18,13 @@ from starlette.routing import Route
 
 from connectors.http_judge import ATTEMPTS, HttpJudge
 from connectors.judgements import FEEDBACK_CHARS, row
-from connectors.memory import ScriptedModel
+from connectors.memory import ScriptedJudge, ScriptedModel
 from connectors.model_judge import ModelJudge
 from connectors.python_judge import PythonJudge, load
 from optimizer.errors import BadCredentials, BadInput, Permanent
+from optimizer.ports import Judge, ModelRequest
 from optimizer.prompts import Message
-from optimizer.types import CaseInput, Scored, Unscored
+from optimizer.types import Case, CaseInput, Scored, Unscored
 from sandbox.serving import serve
 
 CASE = a_case(1, "Where is it?", reference="on its way")
@@ -354,3 +356,60 @@ async def test_the_same_run_asks_in_the_same_bytes() -> None:
         await ModelJudge(model, "critic", "Be kind.", fence_secret=secret).judge(CASE, "soon")
         asked.append(model.requests[0].key)
     assert asked[0] == asked[1] != asked[2]
+
+
+# ---- the port's promises, kept by each -----------------------------------------------------------------------------
+
+Told = Callable[[str], tuple[float, str] | None]
+"""What the evaluator thinks of an output; None when it cannot say."""
+
+
+@asynccontextmanager
+async def in_memory(think: Told) -> AsyncIterator[Judge]:
+    def script(_: Case, output: str) -> Scored | Unscored:
+        said = think(output)
+        return Unscored(reason="cannot say") if said is None else Scored(value=said[0], reason=said[1])
+
+    yield ScriptedJudge(script)
+
+
+@asynccontextmanager
+async def by_function(think: Told) -> AsyncIterator[Judge]:
+    yield judge_of(lambda row: think(row["output"]))
+
+
+@asynccontextmanager
+async def by_address(think: Told) -> AsyncIterator[Judge]:
+    async def answer(request: Request) -> Response:
+        said = think((await request.json())["output"])
+        return JSONResponse({} if said is None else {"score": said[0], "feedback": said[1]})
+
+    with serve(Starlette(routes=[Route("/", answer, methods=["POST"])])) as url:
+        async with HttpJudge(url) as judge:
+            yield judge
+
+
+@asynccontextmanager
+async def by_model(think: Told) -> AsyncIterator[Judge]:
+    def answer(request: ModelRequest) -> str:
+        block = request.messages[1].content.splitlines()[-2]
+        said = think(json.loads(block)["output"])
+        return "I cannot say." if said is None else json.dumps({"score": said[0], "reason": said[1]})
+
+    yield ModelJudge(ScriptedModel(answer), "critic", "Be kind.", fence_secret=b"s")
+
+
+@pytest.mark.parametrize("opened", [in_memory, by_function, by_address, by_model])
+async def test_every_judge_keeps_the_ports_promises(
+    opened: Callable[[Told], AbstractAsyncContextManager[Judge]],
+) -> None:
+    thoughts = {f"answer {n}": (n / 40, f"reason {n}") for n in range(41)} | {"riddle": None}
+    async with opened(thoughts.__getitem__) as judge:
+        results = await asyncio.gather(*(judge.judge(CASE, output) for output in thoughts))
+        assert judge.name == judge.name != ""
+    for thought, result in zip(thoughts.values(), results, strict=True):
+        if thought is None:
+            assert isinstance(result, Unscored)
+            assert result.reason
+        else:
+            assert result == Scored(value=thought[0], reason=thought[1])
