@@ -61,7 +61,8 @@ def test_in_a_clashing_family_repetition_and_length_hurt() -> None:
     best = world.oracle_prompt
     repeated = "\n".join([best, *(idea.lines[1] for idea in world.ideas)])
     padded = best + "\nBe attentive." * 40
-    assert accuracy(world, repeated) < accuracy(world, best) - 0.1
+    assert features(world, repeated).nagged == {idea.key for idea in world.ideas}
+    assert accuracy(world, repeated) < accuracy(world, best) - 0.2
     assert accuracy(world, padded) < accuracy(world, best) - 0.04
     plain = family(Kind.PLAIN, 2)
     repeated = "\n".join([plain.oracle_prompt, *(idea.lines[1] for idea in plain.ideas)])

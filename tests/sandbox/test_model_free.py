@@ -5,11 +5,12 @@ from collections import Counter
 from collections.abc import Sequence
 
 from sandbox.model.families import Kind, family
+from sandbox.model.free import criticism, rewritten
 from sandbox.model.grader import grade
 from sandbox.model.ideas import Idea, contradicts, sentences, speaks_of, states
 from sandbox.model.reading import Lab, Shuffle
 from sandbox.model.roles import perform
-from sandbox.model.shapes import task_in
+from sandbox.model.shapes import Example, task_in
 from sandbox.model.task import answer
 from sandbox.model.wire import Call, read_call
 from sandbox.model.world import Case, World
@@ -63,6 +64,28 @@ def test_a_reflection_gets_a_whole_prompt_with_what_the_examples_miss() -> None:
             gained[case.ideas[0] in stated(new)] += 1
     assert gained[True] / gained.total() >= 0.75
     assert gained[False] > 0
+
+
+def test_the_free_critic_errs_as_often_as_ours() -> None:
+    outcome: Counter[str] = Counter()
+    for case, text, feedback in failed(cases=WORLD.cases(400, seed=5, stream="errors")):
+        example = Example(question=case.question, output=text, feedback=feedback)
+        found = named(criticism(LAB, WORLD.base_prompt, example, case.question))
+        outcome["vague" if not found else "right" if case.ideas[0] in found else "wrong"] += 1
+    assert 0.02 <= outcome["vague"] / outcome.total() <= 0.12
+    assert 0.02 <= outcome["wrong"] / outcome.total() <= 0.15
+
+
+def test_a_rewrite_states_nothing_twice_and_slips_now_and_then() -> None:
+    said = [f"Add guidance about {idea.names[0]}." for idea in WORLD.ideas]
+    prompts = [rewritten(LAB, WORLD.base_prompt, said, f"key {n}") for n in range(60)]
+    for prompt in prompts:
+        parts = sentences(prompt)
+        assert max(sum(states(idea, part) for part in parts) for idea in WORLD.ideas) == 1
+    lines = len(WORLD.base_prompt.split("\n")) + len(WORLD.ideas) - len(stated(WORLD.base_prompt))
+    assert {len(prompt.split("\n")) for prompt in prompts} <= {lines, lines - 1}
+    missing = sum(len(WORLD.ideas) - len(stated(prompt)) for prompt in prompts) / (60 * len(WORLD.ideas))
+    assert 0.01 <= missing <= 0.12
 
 
 def test_a_reflection_over_right_answers_changes_nothing() -> None:
