@@ -103,11 +103,12 @@ def _limits(result: Result, compared: Compared, given: Files, jury: Jury) -> lis
         said.append(f"{rows - count} of {rows} validation rows were not scored with both prompts and do not count.")
     if refused := jury.refusals.total():
         reason, times = jury.refusals.most_common(1)[0]
-        said.append(f"{refused} answers could not be judged, {times} of them because {reason}.")
+        where = ', all on rows without an "expected"' if jury.refused_without_reference == refused else ""
+        said.append(f"{refused} answers could not be judged{where}, {times} of them because {reason}.")
     said += [
-        f"{twice} rows of {rows_of.path.name} have the input of another one and count again."
-        for rows_of in (given.train, given.validation)
-        if (twice := repeated(rows_of))
+        f"Rows with the input of another one, which count again: {twice} in {file.path.name}."
+        for file in (given.train, given.validation)
+        if (twice := repeated(file))
     ]
     said.append("A score is what the evaluator says: what it does not look at was not measured.")
     return said

@@ -351,6 +351,19 @@ def test_an_evaluator_that_never_works_ends_the_run(folder: Path, optimize: Run,
     assert written(folder) == set()
 
 
+def test_what_weakens_the_rows_is_said(folder: Path, optimize: Run) -> None:
+    for file in ("train.jsonl", "val.jsonl"):
+        rows = [json.loads(line) for line in (folder / file).read_text().splitlines()]
+        rows[1]["input"] = rows[0]["input"]
+        del rows[2]["expected"]
+        (folder / file).write_text("\n".join(json.dumps(row) for row in rows))
+    said = json.loads(optimize(before=("--json",)).out)["does_not_show"]
+    assert "Rows with the input of another one, which count again: 1 in train.jsonl." in said
+    assert "Rows with the input of another one, which count again: 1 in val.jsonl." in said
+    [refused] = [sentence for sentence in said if "could not be judged" in sentence]
+    assert re.match(r'\d+ answers could not be judged, all on rows without an "expected", \d+ of them because', refused)
+
+
 def test_rows_without_an_expected_answer_are_pointed_at(folder: Path, optimize: Run) -> None:
     for file in ("train.jsonl", "val.jsonl"):
         rows = [json.loads(line) for line in (folder / file).read_text().splitlines()]
