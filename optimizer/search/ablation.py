@@ -6,7 +6,8 @@ run once more, and edits whose rows then fail are put back. The training rows on
 is as good is for the validation rows to say.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from math import fsum
 
 from optimizer.search.budget import Budget
 from optimizer.search.credit import cases_of
@@ -26,42 +27,40 @@ async def ablated(entrant: Entrant, trials: Trials, budget: Budget, *, reserve: 
         trials: of the training rows.
         reserve: calls that must be left for proving the result.
     """
-    rows = {edit.id: _rows(edit, entrant, trials) for edit in entrant.document.edits}
-    tried = [edit for edit in entrant.document.edits if rows[edit.id]]
-    every = [case for case in trials.cases if any(case in rows[edit.id] for edit in tried)]
-    if len(tried) < 2 or budget.left < sum(len(rows[edit.id]) for edit in tried) + len(every) + reserve:
+    known = values(trials.known(entrant.body))
+    tried = [(edit, rows) for edit in entrant.document.edits if (rows := _rows(edit, known, trials))]
+    ids = {case.id for _, rows in tried for case in rows}
+    every = [case for case in trials.cases if case.id in ids]
+    if len(tried) < 2 or budget.left < sum(len(rows) for _, rows in tried) + len(every) + reserve:
         return None
-    lone = {edit.id: Entrant.of(without(entrant.document, {edit.id})) for edit in tried}
-    await _run(trials, budget, [(lone[edit.id], rows[edit.id]) for edit in tried])
-    unneeded = [edit for edit in tried if _as_good(lone[edit.id], entrant, rows[edit.id], trials)]
-    if not unneeded:
-        return None
-    bare = Entrant.of(without(entrant.document, {edit.id for edit in unneeded}))
-    await _run(trials, budget, [(bare, every)])
-    gone = set[str]()
-    worse = {case.id for case in every if not _as_good(bare, entrant, [case], trials)}
-    for edit in unneeded:
-        missed = worse.intersection(case.id for case in rows[edit.id])
-        if missed:
-            worse -= missed
+    shorter = [Entrant.of(without(entrant.document, [edit])) for edit, _ in tried]
+    await _run(trials, budget, [(one, rows) for one, (_, rows) in zip(shorter, tried, strict=True)])
+    unneeded = [
+        (edit, rows) for one, (edit, rows) in zip(shorter, tried, strict=True) if not _worse(one, rows, known, trials)
+    ]
+    bare = Entrant.of(without(entrant.document, [edit for edit, _ in unneeded]))
+    await _run(trials, budget, [(bare, every if unneeded else [])])
+    missed, gone = {case.id for case in every if _worse(bare, [case], known, trials)}, []
+    for edit, rows in unneeded:
+        if here := missed.intersection(case.id for case in rows):
+            missed -= here
         else:
-            gone.add(edit.id)
+            gone.append(edit)
     return Entrant.of(without(entrant.document, gone), parent=entrant, round_=round_) if gone else None
 
 
-def _rows(edit: Edit, entrant: Entrant, trials: Trials) -> list[Case]:
-    """Rows of the edit's cause that the prompt answers well now."""
-    wanted, known = cases_of(edit.cause), values(trials.known(entrant.body))
+def _rows(edit: Edit, known: Mapping[str, float], trials: Trials) -> list[Case]:
+    """Rows of the edit's cause that the prompt does not answer with nothing, the best first."""
+    wanted = cases_of(edit.cause)
     good = [case for case in trials.cases if case.id in wanted and known.get(case.id, 0.0) > 0.0]
     good.sort(key=lambda case: (-known[case.id], wanted.index(case.id)))
     return good[:_ROWS]
 
 
-def _as_good(shorter: Entrant, entrant: Entrant, rows: Sequence[Case], trials: Trials) -> bool:
-    with_it, without_it = values(trials.known(entrant.body)), values(trials.known(shorter.body))
-    return all(case.id in without_it for case in rows) and sum(without_it[case.id] for case in rows) >= sum(
-        with_it[case.id] for case in rows
-    )
+def _worse(shorter: Entrant, rows: Sequence[Case], known: Mapping[str, float], trials: Trials) -> bool:
+    """True when the shorter prompt loses score on the rows, or nobody could say."""
+    found = values(trials.known(shorter.body))
+    return any(case.id not in found for case in rows) or fsum(found[case.id] - known[case.id] for case in rows) < 0
 
 
 async def _run(trials: Trials, budget: Budget, work: Sequence[tuple[Entrant, Sequence[Case]]]) -> None:

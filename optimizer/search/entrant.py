@@ -1,6 +1,6 @@
 """A prompt in the search: its document, and the prompt that it was made of."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import fsum
 from typing import Self
@@ -42,14 +42,15 @@ class Entrant:
     @property
     def new_edits(self) -> tuple[Edit, ...]:
         """Those of its edits that its parent does not have."""
-        old = {edit.id for edit in self.parent.document.edits} if self.parent else set()
-        return tuple(edit for edit in self.document.edits if edit.id not in old)
+        old = self.parent.document.edits if self.parent else ()
+        return tuple(edit for edit in self.document.edits if edit not in old)
 
 
-def without(document: Document, edits: set[str]) -> Document:
-    """The document as if these edits, named by id, had never been made."""
-    kept = [edit for edit in document.edits if edit.id not in edits]
-    return document if len(kept) == len(document.edits) else Document.of(document.base).apply(kept)
+def without(document: Document, edits: Sequence[Edit]) -> Document:
+    """The document as if these of its edits had never been made."""
+    made = document.edits
+    kept = [edit for edit in made if edit not in edits]
+    return document if len(kept) == len(made) else Document.of(document.base).apply(kept)
 
 
 def values(trials: Mapping[str, Trial]) -> dict[str, float]:

@@ -20,12 +20,12 @@ def merged(ours: Entrant, theirs: Entrant, our_worth: Worth, their_worth: Worth,
     """
     both = {edit.cause.id for edit in ours.document.edits} & {edit.cause.id for edit in theirs.document.edits}
     lost = {cause for cause in both if their_worth.get(cause, 0.0) > our_worth.get(cause, 0.0)}
-    result = merge(_without_causes(ours, lost), _without_causes(theirs, both - lost))
+    result = merge(_without_causes(ours.document, lost), _without_causes(theirs.document, both - lost))
     document = result.document if isinstance(result, Conflict) else result
     made = Entrant.of(document, parent=ours.parent, round_=ours.round)
     before = ours.parent.body if ours.parent else document.base
     return None if check(before, made.body, (), limits=limits) else made
 
 
-def _without_causes(entrant: Entrant, causes: set[str]) -> Document:
-    return without(entrant.document, {edit.id for edit in entrant.document.edits if edit.cause.id in causes})
+def _without_causes(document: Document, causes: set[str]) -> Document:
+    return without(document, [edit for edit in document.edits if edit.cause.id in causes])

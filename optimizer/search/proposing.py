@@ -73,8 +73,7 @@ class Proposer:
         Args:
             skipped: causes that stand back for the others, because rewrites for the first ones came to nothing.
         """
-        useless = {edit.id for edit in self.useless(parent)}
-        base = without(parent.document, useless)
+        base = without(parent.document, self.useless(parent))
         grouped = self.causes(parent)
         if not grouped.causes:
             return Proposals(reason=_no_cause(grouped), exhausted=True)
@@ -121,12 +120,12 @@ class Proposer:
             return made
         wrong, spare = await self._doubted(base, made.document, causes)
         refused = (*made.refused, *_dropped(spare, SPARE))
-        document = without(made.document, {edit.id for edit in spare})
+        document = without(made.document, spare)
         if wrong:
-            missed = {edit.cause.id for edit in wrong}
-            rest = without(document, {edit.id for edit in wrong})
+            missed = [edit.cause for edit in wrong]
+            rest = without(document, wrong)
             history = [*self._memory.steps, PastStep.of(base, wrong, verdict=Verdict.FAIL, reason=UNANSWERED)]
-            again = await self._step(rest, [cause for cause in causes if cause.id in missed], history, sample)
+            again = await self._step(rest, [cause for cause in causes if cause in missed], history, sample)
             refused = (*refused, *again.refused)
             if again.document is not None:  # or else the first edits stand: whoever doubts them may be mistaken
                 refused, document = (*refused, *_dropped(wrong, UNANSWERED)), again.document
@@ -143,25 +142,24 @@ class Proposer:
         Of several edits that say the same, the first stays. What was left out once, and is missed by the same rows
         again, is needed whatever is said about it.
         """
-        old = {edit.id for edit in base.edits}
-        new = [edit for edit in made.edits if edit.id not in old]
-        before = {edit.id: without(made, {later.id for later in new[place:]}) for place, edit in enumerate(new)}
-        doubtful = [edit for edit in new if self._spared.isdisjoint(cases_of(edit.cause))]
+        old = base.edits
+        new = [edit for edit in made.edits if edit not in old]
+        doubtful = [place for place, edit in enumerate(new) if self._spared.isdisjoint(cases_of(edit.cause))]
         missed, *answered = await together(
             [
                 self._answers(made, causes, answered=False),
-                *(self._answers(before[edit.id], [edit.cause], answered=True) for edit in doubtful),
+                *(self._answers(without(made, new[at:]), [new[at].cause], answered=True) for at in doubtful),
             ]
         )
-        spare = [edit for edit, found in zip(doubtful, answered, strict=True) if found]
-        return [edit for edit in new if edit.cause.id in missed and edit not in spare], spare
+        spare = [new[place] for place, found in zip(doubtful, answered, strict=True) if found]
+        return [edit for edit in new if edit.cause in missed and edit not in spare], spare
 
-    async def _answers(self, document: Document, causes: Sequence[RootCause], *, answered: bool) -> set[str]:
-        """The causes, by id, that the document is said to answer, or not to answer."""
+    async def _answers(self, document: Document, causes: Sequence[RootCause], *, answered: bool) -> list[RootCause]:
+        """The causes that the document is said to answer, or not to answer."""
         plan = self._plan
         critic = Critic(model=plan.critic_model, attempts=plan.attempts, max_tokens=plan.rewriter_max_tokens)
         said = await verify(document, causes, self._model, critic=critic, fence=self._fence)
-        return {answer.cause.id for answer in said if answer.answered is answered}
+        return [answer.cause for answer in said if answer.answered is answered]
 
     async def _step(
         self, document: Document, causes: Sequence[RootCause], history: Sequence[PastStep], sample: int

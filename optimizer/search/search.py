@@ -223,8 +223,7 @@ class _Search:
         """What became of every edit: those that fixed nothing failed, whatever became of the others."""
         before = made.parent.document if made.parent else made.document
         useless = self.proposer.useless(made)
-        wrong = {edit.id for edit in useless}
-        others = [edit for edit in made.new_edits if edit.id not in wrong]
+        others = [edit for edit in made.new_edits if edit not in useless]
         (self.memory.kept if accepted else self.memory.undecided)(before, others, reason)
         self.memory.failed(before, useless, "it fixed none of the cases that it was made for")
 

@@ -7,6 +7,7 @@ is raised.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import TypeAlias
 
 from optimizer.errors import BadReply, Declined, Transient
 from optimizer.identity import digest
@@ -17,6 +18,8 @@ from optimizer.search.plan import SearchPlan
 from optimizer.search.tasks import together
 from optimizer.template import fill
 from optimizer.types import Case, Scored, Trial, Unscored
+
+_Key: TypeAlias = tuple[str, str]
 
 
 class Trials:
@@ -33,8 +36,10 @@ class Trials:
         self._model = model
         self._judge = judge
         self._plan = plan
-        self._answers: dict[str, str | Scored] = {}
-        self._done: dict[str, Trial] = {}
+        self._about = digest(plan.task_model, repr(plan.temperature), str(plan.task_max_tokens), judge.name)
+        self._prompts: dict[Body, str] = {}
+        self._answers: dict[_Key, str | Scored] = {}
+        self._done: dict[_Key, Trial] = {}
 
     def known(self, body: Body) -> dict[str, Trial]:
         """The finished trials of a prompt, by case id, in id order."""
@@ -117,15 +122,10 @@ class Trials:
         except (BadReply, Transient, Declined) as error:
             return Unscored(reason=f"{type(error).__name__}: {error}")
 
-    def _key(self, body: Body, case: Case) -> str:
+    def _key(self, body: Body, case: Case) -> _Key:
+        """The prompt, the model with its parameters and the judge in one digest; and the case."""
         if case.id not in self._ids:
             raise ValueError("the case belongs to another split")
-        plan = self._plan
-        return digest(
-            body_json(body),
-            case.id,
-            plan.task_model,
-            repr(plan.temperature),
-            str(plan.task_max_tokens),
-            self._judge.name,
-        )
+        if body not in self._prompts:
+            self._prompts[body] = digest(body_json(body), self._about)
+        return self._prompts[body], case.id
