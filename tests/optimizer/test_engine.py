@@ -8,9 +8,10 @@ from scripted import PROMPT, PlainFence, Reply, ScriptedModel, criticism, loss, 
 from optimizer.engine import NoCandidate, Outcome, Plan, in_turns, optimize
 from optimizer.errors import Unreachable
 from optimizer.fence import Fence
+from optimizer.history import PastStep
 from optimizer.ports import ModelRequest
 from optimizer.prompts import Message, PromptVersion
-from optimizer.types import Candidate, TextLoss
+from optimizer.types import Candidate, TextLoss, Verdict
 
 FENCE = Fence.of(b"secret", "texts")
 PLAIN = PlainFence.of(b"", "")
@@ -83,6 +84,16 @@ async def test_a_resumed_pass_sends_the_same_bytes() -> None:
     await run(first, complaints(3))
     await run(second, complaints(3), fence=Fence.of(b"secret", "texts"))
     assert first.requests == second.requests
+
+
+async def test_an_edit_that_a_gate_refused_is_not_made_again() -> None:
+    first = await run(ScriptedModel(refunds), complaints(3))
+    assert isinstance(first.candidate, Candidate)
+    past = PastStep(edits=first.candidate.edits, verdict=Verdict.FAIL, reason="no better on 40 cases")
+    model = ScriptedModel(refunds)
+    outcome = await optimize(PROMPT, complaints(3), model, plan=PLAN, fence=FENCE, source_texts=[], history=[past])
+    assert reason(outcome).startswith("the guard refused every edit: The same edit was tried and failed")
+    assert "no better on 40 cases" in model.requests[-1].messages[1].content
 
 
 async def test_no_losses_no_calls() -> None:
