@@ -19,6 +19,7 @@ optimizer gets the benefit:
 It must not read anything but the request.
 """
 
+import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
@@ -27,7 +28,7 @@ from sandbox.model.critic import ALREADY, CONTENT, VAGUE_WORDS, another_trace, m
 from sandbox.model.ideas import Idea, sentences, speaks_of, states
 from sandbox.model.reading import Brief, Lab, Line
 from sandbox.model.rewriter import GENERIC, UNRECOGNISED, settled, weak_line
-from sandbox.model.shapes import Blame, Example, Fields, Reflection, Relay, Update, read_free
+from sandbox.model.shapes import Blame, Example, Reflection, Relay, Update, listed_examples, read_free
 from sandbox.model.wire import Call
 
 SUMMARY_IDEAS = 6
@@ -40,16 +41,17 @@ def free_reply(lab: Lab, call: Call, *, attempt: int) -> str:
     asked = read_free(call)
     key = f"{call.digest}#{attempt}"
     if isinstance(asked, Reflection):
-        said = [criticism(lab, asked.prompt, example, f"{key}/{n}") for n, example in enumerate(asked.examples)]
-        return f"```\n{rewritten(lab, asked.prompt, said, key)}\n```"
+        return f"```\n{_reflected(lab, asked.prompt, asked.examples, key)}\n```"
     if isinstance(asked, Blame):
         return criticism(lab, asked.prompt, asked.example, key)
     if isinstance(asked, Update):
         return f"<IMPROVED_VARIABLE>{rewritten(lab, asked.prompt, asked.feedback, key)}</IMPROVED_VARIABLE>"
     if isinstance(asked, Relay):
         return asked.said
-    values = [f"[[ ## {name} ## ]]\n{_field(lab, name, asked, key)}" for name in asked.wanted]
-    return "\n\n".join([*values, "[[ ## completed ## ]]"])
+    values = {name: _FIELDS.get(name, _description)(lab, asked.given, key) for name in asked.wanted}
+    if asked.as_json:
+        return json.dumps(values, ensure_ascii=False)
+    return "\n\n".join([*(f"[[ ## {name} ## ]]\n{value}" for name, value in values.items()), "[[ ## completed ## ]]"])
 
 
 def criticism(lab: Lab, prompt: str, example: Example, key: str) -> str:
@@ -92,6 +94,12 @@ def rewritten(lab: Lab, prompt: str, said: Iterable[str], key: str) -> str:
     return "\n".join(line.text for line in lines)
 
 
+def _reflected(lab: Lab, prompt: str, examples: Sequence[Example], key: str) -> str:
+    """Criticism and rewrite in one."""
+    said = [criticism(lab, prompt, example, f"{key}/{number}") for number, example in enumerate(examples)]
+    return rewritten(lab, prompt, said, key)
+
+
 def _criticised(lab: Lab, text: str) -> list[Idea]:
     """The ideas that a criticism asks for, leaving out what it says is there already."""
     there, _, _ = ALREADY.partition("{}")
@@ -99,9 +107,13 @@ def _criticised(lab: Lab, text: str) -> list[Idea]:
     return [idea for idea in lab.world.known if any(speaks_of(idea, part) for part in parts)]
 
 
-def _field(lab: Lab, name: str, asked: Fields, key: str) -> str:
-    write = _FIELDS.get(name)
-    return write(lab, asked.given, key) if write else _DESCRIPTION
+def _description(_lab: Lab, _given: dict[str, str], _key: str) -> str:
+    return _DESCRIPTION
+
+
+def _new_instruction(lab: Lab, given: dict[str, str], key: str) -> str:
+    examples = listed_examples(given.get("examples_with_feedback", ""))
+    return _reflected(lab, given.get("current_instruction", ""), examples, key)
 
 
 def _observations(lab: Lab, given: dict[str, str], key: str) -> str:
@@ -135,6 +147,7 @@ _FIELDS: dict[str, Callable[[Lab, dict[str, str], str], str]] = {
     "observations": _observations,
     "summary": _summary,
     "proposed_instruction": _instruction,
+    "new_instruction": _new_instruction,
 }
 
 

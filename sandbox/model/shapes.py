@@ -1,12 +1,14 @@
 """How other optimizers ask: the shapes of their requests, and what stands in them.
 
 Three shapes are known: a reflection with the current instruction and graded examples in code fences, text gradients in
-tags, and named fields between `[[ ## name ## ]]` headers. Reading looks at structure only, never at the wording around
-it, and must not invent what a request does not show.
+tags, and named fields between `[[ ## name ## ]]` headers, answered in the same way or as a JSON object. Reading looks
+at structure only, never at the wording around it, and must not invent what a request does not show.
 """
 
+import json
 import re
 from dataclasses import dataclass
+from typing import Any
 
 from sandbox.model.wire import Call
 
@@ -16,6 +18,8 @@ _PART = re.compile(r"^## ([^\n]+)\n", re.MULTILINE)
 _SUBTITLE = re.compile(r"^#{3,6} [^\n]*\n", re.MULTILINE)
 _FIELD = re.compile(r"^\[\[ ## (\w+) ## \]\]\n", re.MULTILINE)
 _WANTED = re.compile(r"`\[\[ ## (\w+) ## \]\]`")
+_WANTED_KEYS = re.compile(r"JSON object[^\n]*?((?:`\w+`[^\n`]*)+)\Z")
+_KEY = re.compile(r"`(\w+)`")
 _OBJECTIVE = re.compile(r"objective is:\s*\n(.*)\Z", re.DOTALL)
 _FIRST_WORDS = 8
 
@@ -62,17 +66,18 @@ class Update:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fields:
-    """Asks for named fields, given others."""
+    """Asks for named fields, given others; `as_json` for a JSON object of them."""
 
     given: dict[str, str]
     wanted: tuple[str, ...]
+    as_json: bool = False
 
 
 def read_free(call: Call) -> Reflection | Blame | Relay | Update | Fields:
     """What a request without a reply name asks for."""
     said = call.user[-1] if call.user else ""
     whole = f"{call.system}\n{said}"
-    if _WANTED.search(said):
+    if _FIELD.search(said):
         return fields_in(said)
     if "<IMPROVED_VARIABLE>" in whole:
         return _update(said)
@@ -87,24 +92,41 @@ def read_free(call: Call) -> Reflection | Blame | Relay | Update | Fields:
 def task_in(call: Call) -> tuple[str, str, str]:
     """The prompt and the question of a task request, and the header that the answer needs; empty for none."""
     said = call.user[-1] if call.user else ""
-    fields = fields_in(said) if _WANTED.search(said) else None
-    objective = _OBJECTIVE.search(call.system)
-    if fields is None or not fields.given or not fields.wanted or objective is None:
+    fields, objective = fields_in(said), _OBJECTIVE.search(call.system)
+    if not fields.given or not fields.wanted or objective is None:
         return call.system, said, ""
     prompt = "\n".join(line.strip() for line in objective.group(1).strip().split("\n"))
     return prompt, next(iter(fields.given.values())), fields.wanted[0]
 
 
 def fields_in(said: str) -> Fields:
-    """The fields of a request; the reminder of what is wanted ends the last one."""
-    wanted = [name for name in _WANTED.findall(said) if name != "completed"]
-    parts = _FIELD.split(said)
-    given = dict(zip(parts[1::2], parts[2::2], strict=True))
-    for name, value in given.items():
-        reminder = _WANTED.search(value)
-        cut = value.rfind("\n\n", 0, reminder.start()) if reminder else len(value)
-        given[name] = (value[:cut] if cut >= 0 else "").strip()
-    return Fields(given=given, wanted=tuple(dict.fromkeys(wanted)))
+    """The fields of a request; the last paragraph says what is wanted."""
+    shown, _, reminder = said.rstrip().rpartition("\n\n")
+    keys = _WANTED_KEYS.search(reminder)
+    names = _KEY.findall(keys.group(1)) if keys else [name for name in _WANTED.findall(reminder) if name != "completed"]
+    parts = _FIELD.split(shown)
+    given = {name: value.strip() for name, value in zip(parts[1::2], parts[2::2], strict=True)}
+    return Fields(given=given, wanted=tuple(dict.fromkeys(names)), as_json=keys is not None)
+
+
+def listed_examples(text: str) -> tuple[Example, ...]:
+    """Graded examples as a JSON list: inputs, outputs and feedback of each."""
+    try:
+        rows = json.loads(text)
+    except ValueError:
+        return ()
+    rows = [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+    return tuple(
+        Example(
+            question=_values(row, "inputs"), output=_values(row, "generated outputs"), feedback=_values(row, "feedback")
+        )
+        for row in rows
+    )
+
+
+def _values(row: dict[str, Any], name: str) -> str:
+    value = next((value for key, value in row.items() if key.lower() == name), "")
+    return "\n".join(map(str, value.values())) if isinstance(value, dict) else str(value)
 
 
 def _examples(text: str) -> tuple[Example, ...]:

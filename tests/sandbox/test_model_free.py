@@ -164,6 +164,21 @@ def test_named_fields_lead_from_rows_to_an_instruction() -> None:
     assert value(perform(LAB, call("s", fields("program_description", program_code="x"))), "program_description")
 
 
+def test_a_reflection_with_named_fields_is_answered_as_a_json_object() -> None:
+    rows = failed()[:8]
+    examples = [
+        {"Inputs": {"question": case.question}, "Generated Outputs": {"answer": text}, "Feedback": said}
+        for case, text, said in rows
+    ]
+    user = (
+        f"[[ ## current_instruction ## ]]\n{WORLD.base_prompt}\n\n[[ ## examples_with_feedback ## ]]\n"
+        f"{json.dumps(examples)}\n\nReply with a JSON object of these fields: `new_instruction`."
+    )
+    new = json.loads(perform(LAB, call("s", user)))["new_instruction"]
+    assert len(stated(new) & {case.ideas[0] for case, _, _ in rows}) >= len({case.ideas[0] for case, _, _ in rows}) - 2
+    assert all(line in new for line in WORLD.base_prompt.split("\n")[:2])
+
+
 def test_a_task_call_with_named_fields_is_answered_as_one_without() -> None:
     lines = WORLD.oracle_prompt.split("\n")
     system = "Fields: question.\nIn this structure, your objective is: \n        " + "\n        ".join(lines)
