@@ -63,7 +63,7 @@ def _edges(ids: dict[Node, str]) -> Iterator[tuple[str, str]]:
 def _entry(node: Node, name: str) -> dict[str, Json]:
     return {
         "id": name,
-        "role": node.role,
+        "role": excerpt(node.role, VALUE_CHARS),
         "kind": node.function.purpose if node.function else "input",
         "state": _state(node),
         "requires_grad": node.requires_grad,
