@@ -39,6 +39,7 @@ class Dialect:
 
     structured: bool = True
     temperature: bool = True
+    seed: bool = True
     limit_word: str = "max_tokens"
 
     def after_refusal(self, words: str, request: ModelRequest, known: "Dialect") -> "Dialect | None":
@@ -53,6 +54,8 @@ class Dialect:
             return replace(self, limit_word=other)
         if "temperature" in words and self.temperature:
             return replace(self, temperature=False)
+        if "seed" in words and self.seed and _seeded(request):
+            return replace(self, seed=False)
         if request.reply_schema and self.structured:
             return replace(self, structured=False)
         return None
@@ -67,6 +70,8 @@ def body(request: ModelRequest, dialect: Dialect) -> dict[str, Any]:
     }
     if dialect.temperature:
         said["temperature"] = request.temperature
+    if dialect.seed and _seeded(request):
+        said["seed"] = request.attempt
     if request.tools_json:
         said["tools"] = _tools(request.tools_json)
     if request.reply_schema and dialect.structured:
@@ -81,6 +86,14 @@ def body(request: ModelRequest, dialect: Dialect) -> dict[str, Any]:
     elif request.reply_schema:
         said["messages"] = _with_schema(said["messages"], request)
     return said
+
+
+def _seeded(request: ModelRequest) -> bool:
+    """Whether the call is a further sample of a request: the same words, to which a server must not say the same again.
+
+    A first call has no seed, so that calls of an application that wants chance stay by chance.
+    """
+    return request.attempt > 0 and request.temperature > 0
 
 
 def _content(message: Message) -> str | list[dict[str, Any]]:

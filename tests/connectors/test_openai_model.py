@@ -32,6 +32,7 @@ from optimizer.errors import (
     Unreachable,
 )
 from optimizer.prompts import Message
+from optimizer.sampling import sampled
 from optimizer.types import Missing, Usage
 from sandbox.serving import serve
 
@@ -356,6 +357,42 @@ async def test_a_model_that_refuses_temperature_is_asked_without_it() -> None:
             await model.complete(ask())
             await model.complete(ask())
     assert ["temperature" in body for body in setup.chat.bodies] == [True, True, False, False]
+
+
+async def test_independent_samples_of_one_request_are_different_bytes_and_every_try_of_one_is_the_same() -> None:
+    def script(body: dict[str, Any], call: int) -> Response:
+        return failure(503) if call == 1 else completion(f"sample {body.get('seed')}")
+
+    with scripted(script) as setup:
+        async with setup.model as model:
+            said = [(await model.complete(sampled(ask(), number))).text for number in (0, 1, 2, 2)]
+    assert said == ["sample None", "sample 100", "sample 200", "sample 200"]
+    first, failed, second, third, again = setup.chat.bodies
+    assert (failed, third) == (second, again)
+    assert {**first, "temperature": 0.7, "seed": 100} == second
+    assert {**second, "seed": 200} == third
+
+
+@pytest.mark.parametrize("status", [400, 422])
+async def test_a_server_that_refuses_a_seed_is_asked_without_it(status: int) -> None:
+    words = [{"type": "extra_forbidden", "loc": ["body", "seed"], "msg": "Extra inputs are not permitted", "input": 1}]
+
+    def script(body: dict[str, Any], _call: int) -> Response:
+        refused = Response(json.dumps({"detail": words}), status, media_type="application/json")
+        return refused if "seed" in body else completion("{}")
+
+    with scripted(script) as setup:
+        async with setup.model as model:
+            await model.complete(sampled(ask(reply_schema=SCHEMA), 1))
+            await model.complete(sampled(ask(reply_schema=SCHEMA), 2))
+    assert ["seed" in body for body in setup.chat.bodies] == [True, False, False]
+    assert all("response_format" in body and body["temperature"] == 0.7 for body in setup.chat.bodies)
+
+
+async def test_a_refusal_that_names_a_seed_nobody_sent_teaches_nothing() -> None:
+    error, setup = await raised(in_turn(failure(400, "no seed is sown")))
+    assert type(error) is Declined
+    assert len(setup.chat.bodies) == 1
 
 
 @pytest.mark.parametrize(

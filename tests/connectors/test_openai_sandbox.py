@@ -5,11 +5,17 @@ import json
 import pytest
 
 from connectors.openai import CallRules, OpenAIModel
+from optimizer.backward import numbered
+from optimizer.critic import Critic, criticise
+from optimizer.document import Document
 from optimizer.errors import BadCredentials, NotFound
+from optimizer.fence import Fence
+from optimizer.identity import Json
 from optimizer.ports import ModelRequest
 from optimizer.prompts import Message
 from optimizer.types import Missing
 from sandbox.model.app import create_app
+from sandbox.model.world import World
 from sandbox.serving import serve
 
 SCHEMA = json.dumps(
@@ -54,3 +60,22 @@ async def test_a_wrong_key_and_an_unknown_model_say_what_to_do() -> None:
         async with OpenAIModel(f"{base_url}/v1", "sk-sandbox", rules=CallRules(attempts=1)) as model:
             with pytest.raises(NotFound, match=r"knows no model 'sim-nobody'"):
                 await model.complete(judgement("sim-nobody"))
+
+
+async def test_independent_criticisms_differ_over_the_wire_and_come_back_the_same() -> None:
+    world = World.support()
+    [case] = world.cases(1, seed=3, stream="wire")
+    shown = numbered(Document.of("You are the support assistant of {{shop_name}}."))
+    about: dict[str, Json] = {
+        "input": case.question,
+        "output": "Sorry, I see.",
+        "kind": "comment",
+        "complaint": "Useless.",
+    }
+    critic = Critic(model="sim-critic", attempts=2, max_tokens=500, samples=6)
+    fence = Fence.of(b"secret")
+    with serve(create_app(world=world)) as base_url:
+        async with OpenAIModel(f"{base_url}/v1", "sk-sandbox") as model:
+            said, again = [await criticise(shown, about, model, critic=critic, fence=fence) for _ in range(2)]
+    assert len(said) > 1
+    assert said == again
