@@ -44,7 +44,9 @@ class Contest:
         async def validated() -> None:
             await self._validation.run(entrant.body, cases, purses[0])
 
-        await together([validated(), self._studies.study(entrant, rows, purses[1])])
+        # what the critic says is of use in a further round alone
+        criticise = self._budget.left + 2 * _SPARE >= len(cases)
+        await together([validated(), self._studies.study(entrant, rows, purses[1], criticise=criticise)])
         for purse in purses:
             purse.close()
 

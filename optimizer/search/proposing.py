@@ -73,6 +73,7 @@ class Proposer:
         Args:
             skipped: causes that stand back for the others, because rewrites for the first ones came to nothing.
         """
+        await self._studies.settled(parent)
         base = without(parent.document, self.useless(parent))
         grouped = self.causes(parent)
         if not grouped.causes:

@@ -31,7 +31,7 @@ from optimizer.search.proposing import Proposals, Proposer
 from optimizer.search.rows import Rows
 from optimizer.search.sizes import Sizes, breadth, checked
 from optimizer.search.study import Studies
-from optimizer.search.tasks import together
+from optimizer.search.tasks import nursery, together
 from optimizer.search.trials import Trials
 from optimizer.tgd import NoCandidate
 from optimizer.types import Candidate, Case
@@ -103,18 +103,24 @@ class _Search:
 
     async def run(self) -> Found:
         """The whole search."""
-        await self.contest.measure(self.seed, self.rows.of_seed())
-        seed_train = mean(values(self.studies.trials.known(self.seed.body)))
-        self.watch(Measured(train=seed_train, validation=self._score(self.seed), task_calls=self._calls()))
-        why = self._headroom()
         try:
-            while not why:
-                why = self._over() or await self._round()
-            await self._simplify()
+            async with nursery() as self.studies.critics:
+                why = await self._improve()
         except OverBudget as error:
             why = f"the model's own budget is used up: {error}"
         self.watch(Stopped(reason=why, task_calls=self._calls()))
         return self._found(why)
+
+    async def _improve(self) -> str:
+        """Round after round; returns why there is no further one."""
+        await self.contest.measure(self.seed, self.rows.of_seed())
+        train = mean(values(self.studies.trials.known(self.seed.body)))
+        self.watch(Measured(train=train, validation=self._score(self.seed), task_calls=self._calls()))
+        why = self._headroom()
+        while not why:
+            why = self._over() or await self._round()
+        await self._simplify()
+        return why
 
     def _headroom(self) -> str:
         """Why there is nothing to win with this seed; empty when there is."""

@@ -1,9 +1,11 @@
 """Studies a prompt on training rows: runs it, and asks the critic about every bad answer the moment it is judged.
 
 A row waits for no other one, unless there are more rows than the critic may be asked about: then the rows beyond them
-wait until it is known how many of the others are bad. So what is asked never depends on what arrives first.
+wait until it is known how many of the others are bad. So what is asked never depends on what arrives first. And whoever
+wants the scores alone does not wait for the critic.
 """
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
 
@@ -18,7 +20,6 @@ from optimizer.prompts import Body, PromptVersion, body_json
 from optimizer.search.budget import Purse
 from optimizer.search.entrant import Entrant
 from optimizer.search.plan import SearchPlan
-from optimizer.search.tasks import together
 from optimizer.search.trials import Trials
 from optimizer.template import fill
 from optimizer.types import UNDATED, Case, Generation, Gradient, LossKind, Scored, TextLoss, Trace, Trial
@@ -27,7 +28,13 @@ _LEAST_WEIGHT = 0.05
 
 
 class Studies:
-    """The bad answers of every studied prompt, and what the critic said about them."""
+    """The bad answers of every studied prompt, and what the critic said about them.
+
+    Attributes:
+        critics: where the calls of the critic run; the search's own group, so that none outlives it.
+    """
+
+    critics: asyncio.TaskGroup
 
     def __init__(
         self, prompt: PromptVersion, trials: Trials, model: LanguageModel, *, plan: SearchPlan, fence: Fence
@@ -40,26 +47,40 @@ class Studies:
         self._plan = plan
         self._fence = fence
         self._said: dict[str, dict[str, tuple[Gradient, ...]]] = defaultdict(dict)
+        self._pending: dict[str, list[asyncio.Task[None]]] = defaultdict(list)
 
-    async def study(self, entrant: Entrant, rows: Sequence[Case], purse: Purse) -> None:
-        """Run the prompt on these rows, and have what is bad criticised."""
-        said, asked = self._said[entrant.id], set[str]()
+    async def study(self, entrant: Entrant, rows: Sequence[Case], purse: Purse, *, criticise: bool) -> None:
+        """Run the prompt on these rows; what is bad is being criticised when this returns, see `settled`.
+
+        Args:
+            criticise: False where nobody can pay for using what the critic says.
+        """
         shown = numbered(Document.of(entrant.body))
+        asked, early = set(self._said[entrant.id]), {case.id for case in rows[: self._plan.max_losses]}
 
-        async def criticised(case: Case, trial: Trial) -> None:
-            if self._bad(trial) and case.id not in said:
+        def ask(case: Case, trial: Trial) -> None:
+            if criticise and self._bad(trial) and case.id not in asked:
                 asked.add(case.id)
-                said[case.id] = await self._gradients(shown, self._loss(entrant.body, case, trial))
+                call = self._criticised(entrant, case.id, shown, self._loss(entrant.body, case, trial))
+                self._pending[entrant.id].append(self.critics.create_task(call))
 
-        early = {case.id for case in rows[: self._plan.max_losses]}
-
-        async def at_once(case: Case, trial: Trial) -> None:
+        def ask_if_early(case: Case, trial: Trial) -> None:
             if case.id in early:
-                await criticised(case, trial)
+                ask(case, trial)
 
-        done = await self.trials.run(entrant.body, rows, purse, at_once)
-        late = [c for c in rows if c.id not in early and c.id in done and c.id not in said and self._bad(done[c.id])]
-        await together(criticised(case, done[case.id]) for case in late[: self._plan.max_losses - len(asked)])
+        known = len(asked)
+        done = await self.trials.run(entrant.body, rows, purse, ask_if_early)
+        for case in rows:
+            if case.id in done and len(asked) - known < self._plan.max_losses:
+                ask(case, done[case.id])
+
+    async def settled(self, entrant: Entrant) -> None:
+        """Wait until the critic has said all about the prompt."""
+        for call in self._pending.pop(entrant.id, []):
+            await call
+
+    async def _criticised(self, entrant: Entrant, case_id: str, shown: str, loss: TextLoss) -> None:
+        self._said[entrant.id][case_id] = await self._gradients(shown, loss)
 
     def gradients(self, entrant: Entrant) -> tuple[Gradient, ...]:
         """What the critic said about the prompt, in the order of the cases."""

@@ -6,7 +6,7 @@ used for another. A failed call makes its trial unscored and never ends the sear
 is raised.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeAlias
 
 from optimizer.errors import BadReply, Declined, Transient
@@ -55,14 +55,14 @@ class Trials:
         body: Body,
         cases: Sequence[Case],
         purse: Purse,
-        then: Callable[[Case, Trial], Awaitable[None]] | None = None,
+        then: Callable[[Case, Trial], None] | None = None,
     ) -> dict[str, Trial]:
         """Run the prompt on the cases, all at once, as far as the purse reaches in the order of the cases.
 
         A trial without a score is tried once more when all others are done, if the purse has something left.
 
         Args:
-            then: what follows each scored trial, at once.
+            then: told of each scored trial, at once.
 
         Returns:
             Trials by case id, in the order of the cases; those that could not be paid are not in it.
@@ -72,7 +72,7 @@ class Trials:
         async def one(case: Case) -> None:
             trial = done[case.id] = await self._trial(body, case)
             if then is not None and isinstance(trial.result, Scored):
-                await then(case, trial)
+                then(case, trial)
 
         await together(one(case) for case in self._affordable(body, cases, purse))
         again = [case for case in cases if case.id in done and isinstance(done[case.id].result, Unscored)]

@@ -110,7 +110,7 @@ async def test_what_follows_a_trial_does_not_wait_for_the_others() -> None:
     order: list[str] = []
     asked: list[ModelRequest] = []
 
-    async def then(found: Case, _trial: Trial) -> None:
+    def then(found: Case, _trial: Trial) -> None:
         order.append(found.id)
 
     model = ToyModel(pace=lambda _: 50 if len(asked) == 1 else 0, requests=asked)
