@@ -33,7 +33,7 @@ def edits(lab: Lab, brief: Brief) -> dict[str, object]:
     attentive = lab.world.traits.attentive
     told = [cause for cause in causes if not _orders_of(cause)]
     made += [_edit(lab, brief, cause, taken) for cause in (_worth(lab, brief, told) if attentive else told)]
-    if brief.turn > 1:  # told to mend a reply, it does not say the same twice
+    if attentive and brief.turn > 1:  # told to mend a reply, it does not say the same twice
         made = list({edit["text"]: edit for edit in reversed(made)}.values())[::-1]
     return {"edits": made[: brief.max_edits]}
 
