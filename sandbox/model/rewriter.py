@@ -107,10 +107,10 @@ def weak_line(lab: Lab, lines: Sequence[Line], idea: Idea) -> Line | None:
 
 
 def _failed(brief: Brief) -> frozenset[str]:
-    """Every text in the history of steps that did not pass."""
+    """Every text in the history of steps that failed."""
     history = brief.data.get("history")
     steps = [step for step in history if isinstance(step, dict)] if isinstance(history, list) else []
-    return frozenset(text for step in steps if step.get("verdict") != "pass" for text in strings_in(step))
+    return frozenset(text for step in steps if step.get("verdict") == "fail" for text in strings_in(step))
 
 
 def _add(brief: Brief, text: str, cause: Mapping[str, Any], reason: str) -> dict[str, str]:
