@@ -11,6 +11,8 @@ from optimizer.types import Case
 
 _LEAST_TRAIN = 16
 """Training rows that a study has at least, if there are so many: fewer make no causes with a quorum."""
+_ENOUGH_TRAIN = 40
+"""Training rows that are worth more than a further round."""
 _ROUNDS = 3
 """Rounds that the budget is laid out for; good rounds cost less than planned, and more follow."""
 _REGRESSION_SHARE = 0.15
@@ -46,9 +48,20 @@ def checked(prompt: PromptVersion, train: Sequence[Case], validation: Sequence[C
             f" {len(validation)} validation rows",
             f"allow at least {needed} task calls, or give fewer validation rows",
         )
-    share = plan.max_task_calls // (_ROUNDS + 1) - len(validation)
-    size = max(least, min(len(train), share))
+    size = min(len(train), _share(plan.max_task_calls, len(validation), min(len(train), _ENOUGH_TRAIN)))
     return Sizes(train=size, regression=max(4, round(size * _REGRESSION_SHARE)))
+
+
+def _share(budget: int, validation: int, enough: int) -> int:
+    """Rows of one study, when the budget is laid out for as many rounds as leave enough rows, `_ROUNDS` at most.
+
+    A rewrite is studied on the rows that its parent fails, so about half of the seed's; the last one on none.
+    """
+    for rounds in range(_ROUNDS, 1, -1):
+        share = 2 * (budget - (rounds + 1) * validation) // (rounds + 2)
+        if share >= enough:
+            return share
+    return budget - 2 * validation
 
 
 def breadth(plan: SearchPlan, left: int, cost: int) -> tuple[int, int]:

@@ -373,7 +373,7 @@ async def test_the_result_does_not_depend_on_latency() -> None:
 
 
 async def test_the_seed_of_the_plan_decides_which_rows_are_studied() -> None:
-    train = rows("t", 60)
+    train = rows("t", 200)
 
     async def studied(seed: int) -> set[str]:
         model = ToyModel()

@@ -59,7 +59,7 @@ TRAIN, VALIDATION = rows("t", 60), rows("v", 40)
 
 @pytest.mark.parametrize(
     ("budget", "expected"),
-    [(96, 16), (200, 16), (300, 35), (400, 60), (9000, 60)],
+    [(96, 16), (150, 60), (200, 40), (240, 60), (260, 40), (300, 56), (400, 60), (9000, 60)],
 )
 def test_the_budget_decides_how_many_rows_are_studied(budget: int, expected: int) -> None:
     assert checked(SEED, TRAIN, VALIDATION, replace(PLAN, max_task_calls=budget)).train == expected
