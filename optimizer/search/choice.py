@@ -1,13 +1,17 @@
 """Which of two prompts is better: paired, on the validation cases that both answered.
 
 Two bars. To become the best so far, a prompt must gain more than its extra length costs, or gain nothing and lose
-nothing while it answers the training rows better. To replace the seed, its gain must exceed one standard error, so that
-luck on one or two cases is not taken for an improvement.
+nothing while it answers the training rows better. To replace the seed, its gain must be one that chance alone gives
+once in twenty times, so that luck on a few cases is not taken for an improvement. This is a screen: the best of several
+was picked on the same cases, and only a gate's fresh cases prove it.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import fsum, log2, sqrt
+
+_SURE = 1.645
+"""Standard errors that chance exceeds once in twenty times, in one direction."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +34,7 @@ class Gain:
     @property
     def proven(self) -> bool:
         """True when the gain is more than chance would easily give."""
-        return self.total > self.error and self.total > 0
+        return self.total > _SURE * self.error and self.total > 0
 
 
 def gain(new: Mapping[str, float], old: Mapping[str, float]) -> Gain:
