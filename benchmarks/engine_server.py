@@ -6,14 +6,14 @@ ask for. The same request gets the same reply. Counts requests and how many are 
 
 import asyncio
 import json
-import multiprocessing
 import re
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
-from multiprocessing.connection import Connection
 from typing import Any
 
 from aiohttp import web
@@ -116,32 +116,26 @@ def answer(text: str) -> bytes:
     ).encode()
 
 
-def run(latency_s: float, parent: Connection) -> None:
-    """Serve until the parent closes its end; sends the server's address first."""
-
-    async def serve() -> None:
-        runner = web.AppRunner(application(latency_s), access_log=None)
-        await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0, backlog=2048)
-        await site.start()
-        host, port = runner.addresses[0][:2]
-        parent.send(f"http://{host}:{port}")
-        await asyncio.to_thread(parent.poll, None)
-        await runner.cleanup()
-
-    asyncio.run(serve())
+async def run(latency_s: float) -> None:
+    """Serve until standard input ends; the first line of output is the server's address."""
+    runner = web.AppRunner(application(latency_s), access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0, backlog=2048).start()
+    host, port = runner.addresses[0][:2]
+    print(f"http://{host}:{port}", flush=True)
+    await asyncio.to_thread(sys.stdin.read)
+    await runner.cleanup()
 
 
 @contextmanager
 def serving(latency_s: float) -> Iterator[str]:
-    """The address of a server that lives as long as the block."""
-    context = multiprocessing.get_context("spawn")
-    here, there = context.Pipe()
-    server = context.Process(target=run, args=(latency_s, there), daemon=True)
-    server.start()
-    there.close()
-    try:
-        yield here.recv()
-    finally:
-        here.close()
-        server.join()
+    """The address of a server that lives as long as the block, or as this process."""
+    command = [sys.executable, __file__, str(latency_s)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        yield server.stdout.readline().strip()
+        server.communicate()
+
+
+if __name__ == "__main__":
+    asyncio.run(run(float(sys.argv[1])))
