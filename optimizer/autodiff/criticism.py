@@ -108,7 +108,7 @@ class _Edge:
         fields: dict[str, Json] = {"input": _told(inputs, gallery, prompt=prompt), "output": gallery.text(node)}
         if examples:
             chars = TEXT_CHARS // (2 * len(examples))
-            fields["examples"] = [
+            fields["good_examples"] = [
                 {"input": excerpt(one.input, chars), "output": excerpt(one.output, chars)} for one in examples
             ]
         return cls(

@@ -208,7 +208,7 @@ async def test_examples_are_shown_to_the_critic_and_not_to_the_task_model() -> N
     assert "d" not in model.requests[0].messages[1].content
     assert len(edges(model)) == 2
     for edge in edges(model):
-        first, second = block(edge)["examples"]
+        first, second = block(edge)["good_examples"]
         assert second == {"input": "c", "output": "d"}
         assert first["input"] == "a"
         assert "characters left out" in first["output"]

@@ -272,7 +272,7 @@ async def test_a_metric_that_raises_costs_its_own_loss() -> None:
     good, bad = answer("good"), answer("bad")
     report = await total([MetricLoss(picky)(good), MetricLoss(picky)(bad)]).backward()
     assert (len(good.gradients), len(bad.gradients)) == (1, 0)
-    assert report.failed == ("what is wrong with answer: Declined",)
+    assert report.failed == ("n4, what is wrong with answer: Declined",)
     with pytest.raises(Declined, match="raised AssertionError; look at the metric"):
         await MetricLoss(broken)(answer()).backward()
 
