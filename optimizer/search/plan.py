@@ -23,6 +23,7 @@ class SearchPlan:
         margin: how many cases' worth of advantage are taken for noise when prompts are compared case by case.
         length_penalty: what a prompt loses in score when it is twice as long as the seed.
         attempts: calls for one usable reply.
+        limits: how much a step may change; more than in production, for here every step is evaluated.
     """
 
     task_model: str
@@ -40,7 +41,7 @@ class SearchPlan:
     max_losses: int = 96
     critic_samples: int = 1
     verify: bool = True
-    max_causes: int = 8
+    max_causes: int = 16
     causes_chars: int = 12_000
     margin: float = 1.0
     length_penalty: float = 0.01
@@ -49,4 +50,4 @@ class SearchPlan:
     task_max_tokens: int = 2_048
     critic_max_tokens: int = 1_024
     rewriter_max_tokens: int = 4_096
-    limits: Limits = field(default_factory=lambda: Limits(max_edits=12))
+    limits: Limits = field(default_factory=lambda: Limits(max_edits=20, free_growth_chars=1_500))
