@@ -120,13 +120,13 @@ async def _edits(
     def parse(fields: JsonObject) -> Edits:
         return edits_in(fields, document, causes, rewriter.limits)
 
-    against = objections(document, rewriter, source_texts, history)
+    against = objections(document, causes, rewriter, source_texts, history)
     asked = request(document, causes, history, rewriter, fence, sample)
     answer = await ask(model, asked, parse, attempts=rewriter.attempts)
     found = against(answer.value)
     if not found:
         return Admitted(edits=answer.value)
-    again = repaired(answer.request, answer.text, reasons(answer.value, found))
+    again = repaired(answer.request, answer.text, reasons(found))
     with suppress(BadReply):  # then the first answer stands, and loses the edits that may not
         answer = await ask(model, again, parse, attempts=1)
     return admitted(answer.value, against)

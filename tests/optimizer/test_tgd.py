@@ -199,10 +199,56 @@ async def test_no_edit_left_is_no_candidate() -> None:
     assert len(result.refused) == 1
 
 
+MANY = "There are {} edits; make at most {}, those for the best founded causes."
+
+
+async def test_more_edits_than_a_step_may_make_are_asked_for_again_and_then_the_best_founded_causes_stay() -> None:
+    warm, cold = ("add", "2", "Warm.", "c2"), ("remove", "2", "", "c2")
+    refund = ("add", "1", "Name the refund window.", "c1")
+    model = ScriptedModel(lambda _: rewrite(warm, refund, cold))
+    result = await take(model, rewriter=replace(REWRITER, limits=Limits(max_edits=2)))
+    assert isinstance(result.candidate, Candidate)
+    assert [edit.text for edit in result.edits] == ["Name the refund window."]
+    assert result.candidate.body == "You are the assistant of {{shop}}.\nName the refund window.\nBe kind.\nBe short."
+    assert [(r.edit.op, r.edit.text, r.reason) for r in result.refused] == [
+        ("add", "Warm.", MANY.format(3, 2)),
+        ("remove", "", MANY.format(3, 2)),
+    ]
+    assert len(model.requests) == 2
+    assert f"edit 1, 3: {MANY.format(3, 2)}" in model.requests[1].messages[-1].content
+
+
+async def test_what_breaks_a_rule_takes_no_place_from_what_may_stand() -> None:
+    edits = [("add", "1", URL, "c1"), ("add", "1", "Name the refund window.", "c1"), ("add", "2", "Warm.", "c2")]
+    model = ScriptedModel(in_order(rewrite(*edits), "garbage"))
+    result = await take(model, rewriter=replace(REWRITER, limits=Limits(max_edits=2)))
+    assert [edit.text for edit in result.edits] == ["Name the refund window.", "Warm."]
+    assert [refused.edit.text for refused in result.refused] == [URL]
+    note = model.requests[1].messages[-1].content
+    assert "edit 1: The text holds an address" in note
+    assert f"edit 3: {MANY.format(3, 2)}" in note
+
+
+async def test_a_smaller_cause_fits_where_a_larger_one_does_not() -> None:
+    edits = [("add", "1", "One.", "c1"), ("add", "1", "Two.", "c1"), ("add", "2", "Warm.", "c2")]
+    result = await take(
+        ScriptedModel(lambda _: rewrite(*edits)), rewriter=replace(REWRITER, limits=Limits(max_edits=1))
+    )
+    assert [edit.text for edit in result.edits] == ["Warm."]
+    assert [refused.edit.text for refused in result.refused] == ["One.", "Two."]
+
+
+async def test_no_cause_is_answered_by_half() -> None:
+    model = ScriptedModel(lambda _: rewrite(("remove", "2", "", "c1"), ("add", "3", "Be kind.", "c1")))
+    result = await take(model, rewriter=replace(REWRITER, limits=Limits(max_edits=1)))
+    assert no_candidate(result) == f"the rewrite breaks the guard: {MANY.format(2, 1)}"
+    assert len(model.requests) == 2
+
+
 async def test_a_violation_that_no_edit_is_blamed_for_is_no_candidate() -> None:
     model = ScriptedModel(lambda _: rewrite(("add", "1", "Name the refund window.", "c1"), ("add", "2", "Warm.", "c2")))
-    result = await take(model, rewriter=replace(REWRITER, limits=Limits(max_edits=1)))
-    assert no_candidate(result).startswith("the rewrite breaks the guard: There are 2 edits; make at most 1")
+    result = await take(model, rewriter=replace(REWRITER, limits=Limits(max_chars=1, free_growth_chars=0)))
+    assert no_candidate(result).startswith("the rewrite breaks the guard: ")
     assert len(model.requests) == 2
 
 
