@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 from scripted import PROMPT, loss
@@ -52,62 +53,72 @@ def scripted(request: ModelRequest) -> str | TracegradError:
         return faults[draw % (2 if request.reply_name == "edits" else 4)]
     if draw % 11 == 1 and request.reply_name:
         return "Here you are: {"
-    system, user = request.messages[0].content, request.messages[:2][-1].content  # a repair request follows them
     roles = {"gradient": criticised, "edits": rewritten, "judgement": judged, "answers": verified}
-    return roles.get(request.reply_name, answered)(system, user)
+    return roles.get(request.reply_name, answered)(request)
 
 
-def answered(system: str, user: str) -> str:
+def answered(request: ModelRequest) -> str:
     """An answer that heeds the rules of its prompt, and carries the question on."""
-    question = re.findall(r"question \d+", user)[-1]
-    return f"{question}: " + " ".join(name for name, (_, cure) in RULES.items() if cure in system)
+    question = re.findall(r"question \d+", request.messages[-1].content)[-1]
+    heeded = [name for name, (_, cure) in RULES.items() if cure in request.messages[0].content]
+    return f"{question}: {' '.join(heeded)}"
 
 
-def judged(_system: str, user: str) -> str:
+def judged(request: ModelRequest) -> str:
     """By what the last answer leaves out."""
-    lacking = lacks(json.loads(block(user))["output"])
+    lacking = lacks(block(request)["output"])
     return json.dumps({"score": 1 - len(lacking) / 3, "reason": " ".join(lacking) or "fine"})
 
 
-def criticised(_system: str, user: str) -> str:
+def criticised(request: ModelRequest) -> str:
     """One of the things that the complaint names."""
-    complaint = json.loads(block(user))["complaint"]
+    complaint = block(request)["complaint"]
     named = sorted(name for name in RULES if name in complaint)
-    draw = int(digest(user)[:6], 16)
+    draw = int(request.key[6:12], 16)
     return json.dumps({"change": bool(named), "gradient": RULES[named[draw % len(named)]][0] if named else "fine"})
 
 
-def rewritten(_system: str, user: str) -> str:
-    """A line for every cause."""
-    shown = json.loads(user.splitlines()[1])
+def rewritten(request: ModelRequest) -> str:
+    """A line for every cause but at times the last one, at the top of the prompt or at its end."""
+    draw, causes = int(request.key[6:12], 16), block(request)["causes"]
+    shown = json.loads(request.messages[1].content.splitlines()[1])
+    line = "0" if draw % 2 else shown["lines"][-1]["id"]
     cures = {said: cure for said, cure in RULES.values()}
     return json.dumps(
         {
             "edits": [
-                {"op": "add", "line": shown["lines"][-1]["id"], "text": cures[cause["summary"]]}
+                {"op": "add", "line": line, "text": cures[cause["summary"]]}
                 | {"cause": cause["label"], "reason": "asks for what is missing"}
-                for cause in json.loads(block(user))["causes"]
+                for cause in causes[: max(1, len(causes) - draw // 2 % 2)]
             ]
         }
     )
 
 
-def verified(_system: str, user: str) -> str:
+def verified(request: ModelRequest) -> str:
     """A cause is answered when its cure is in the prompt."""
+    shown = request.messages[1].content
     cures = {said: cure for said, cure in RULES.values()}
     return json.dumps(
         {
             "answers": [
-                {"cause": cause["label"], "answered": cures[cause["summary"]] in user, "why": "a line says it, or none"}
-                for cause in json.loads(block(user))["causes"]
+                {
+                    "cause": cause["label"],
+                    "answered": cures[cause["summary"]] in shown,
+                    "why": "a line says it, or none",
+                }
+                for cause in block(request)["causes"]
             ]
         }
     )
 
 
-def block(user: str) -> str:
-    """The JSON line of the data block."""
-    return re.findall(r"<data-(\w+)>\n(.*)\n</data-\1>", user)[-1][1]
+def block(request: ModelRequest) -> dict[str, Any]:
+    """The data block of a request; what follows its second message is a repair of the reply."""
+    found: dict[str, Any] = json.loads(
+        re.findall(r"<data-(\w+)>\n(.*)\n</data-\1>", request.messages[1].content)[-1][1]
+    )
+    return found
 
 
 def lacks(answer: str) -> list[str]:
@@ -219,7 +230,7 @@ async def searched(model: LanguageModel) -> str:
         ]
 
     plan = SearchPlan(
-        task_model="task", critic_model="critic", rewriter_model="rewriter", max_task_calls=300, seed=7, max_causes=1
+        task_model="task", critic_model="critic", rewriter_model="rewriter", max_task_calls=600, seed=7, max_causes=1
     )
     found = await search(
         PROMPT, train=cases(0, 20), validation=cases(20, 12), model=model, judge=Judge(), plan=plan, fence=FENCE
@@ -229,7 +240,7 @@ async def searched(model: LanguageModel) -> str:
             made(found.best),
             body_json(found.document.body),
             f"{found.seed_score!r} {found.best_score!r} {found.task_calls} {found.rounds} {found.stopped_because}",
-            *(f"{refused.edit.id} {refused.reason}" for refused in found.rejected),
+            *sorted(f"{refused.edit.id} {refused.reason}" for refused in found.rejected),
             repr(found.usage),
         )
     )
