@@ -19,7 +19,7 @@ class Appetite:
         """Begin with as much as is allowed."""
         return cls(most=most, size=most)
 
-    def after(self, *, kept: bool) -> "Appetite":
-        """The appetite after one more step."""
-        size = min(self.most, self.size * 2) if kept else max(1, self.size // 2)
+    def after(self, *, kept: bool, asked: int) -> "Appetite":
+        """The appetite after one more step, which was because of so many causes."""
+        size = min(self.most, self.size * 2) if kept else max(1, min(self.size, asked) // 2)
         return Appetite(most=self.most, size=size)

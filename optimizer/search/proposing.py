@@ -35,11 +35,13 @@ class Proposals:
     """Rewrites of one prompt, or why there are none.
 
     Attributes:
+        asked: root causes that they are because of.
         exhausted: no root cause is left, so that asking again would change nothing.
     """
 
     entrants: tuple[Entrant, ...] = ()
     reason: str = ""
+    asked: int = 0
     exhausted: bool = False
 
 
@@ -91,6 +93,7 @@ class Proposer:
         return Proposals(
             entrants=tuple({one.id: one for one in entrants}.values()),
             reason=next((one.reason for one in made if one.reason), ""),
+            asked=len(chosen),
         )
 
     def causes(self, parent: Entrant) -> Grouped:

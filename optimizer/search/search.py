@@ -99,7 +99,7 @@ class _Search:
         self.appetite = Appetite.of(plan.max_causes)
         self.seed = self.best = Entrant.of(Document.of(prompt.body))
         self.entrants = {self.seed.id: self.seed}
-        self.rounds = self.idle = self.vain = 0
+        self.rounds = self.idle = self.vain = self.asked = 0
 
     async def run(self) -> Found:
         """The whole search."""
@@ -158,6 +158,7 @@ class _Search:
             )
             for parent in drawn
         )
+        self.asked = max(made.asked for made in proposals)
         fresh = [one for made in proposals for one in made.entrants if one.id not in self.entrants]
         if not fresh:
             return self._in_vain(proposals[0])
@@ -170,7 +171,7 @@ class _Search:
     def _in_vain(self, proposals: Proposals) -> str:
         """Nothing was made of the best prompt: why that is the end, or nothing when a smaller step may work."""
         self.vain += 1
-        self.appetite = self.appetite.after(kept=False)
+        self.appetite = self.appetite.after(kept=False, asked=self.asked)
         if proposals.exhausted:
             return proposals.reason
         if self.vain > _VAIN:
@@ -235,7 +236,7 @@ class _Search:
 
     def _learn(self, *, kept: bool) -> None:
         self.idle = 0 if kept else self.idle + 1
-        self.appetite = self.appetite.after(kept=kept)
+        self.appetite = self.appetite.after(kept=kept, asked=self.asked)
 
     def _score(self, entrant: Entrant) -> float:
         return mean(values(self.validation.known(entrant.body)))

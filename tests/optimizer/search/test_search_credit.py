@@ -81,9 +81,10 @@ def test_steps_shrink_after_rejections_and_grow_after_success() -> None:
     appetite = Appetite.of(8)
     sizes = []
     for kept in (True, False, False, True, False, False, False, False):
-        appetite = appetite.after(kept=kept)
+        appetite = appetite.after(kept=kept, asked=8)
         sizes.append(appetite.size)
     assert sizes == [8, 4, 2, 4, 2, 1, 1, 1]
+    assert Appetite.of(8).after(kept=False, asked=3).size == 1
 
 
 def test_memory_tells_what_became_of_steps_and_keeps_every_rejected_edit_once() -> None:

@@ -173,7 +173,7 @@ async def test_a_rewriter_that_never_gives_a_usable_reply_leaves_the_seed_and_is
     found = await run(model)
     assert reason(found).startswith("5 steps in a row made no new prompt, the last because the rewriter gave no usable")
     sizes = [len(data(request)["causes"]) for request in model.requests if request.purpose == "rewrite"]
-    assert sizes == [4] * 6 + [2] * 3 + [1] * 6
+    assert sizes == [4] * 3 + [2] * 3 + [1] * 9
     assert found.task_calls == 32
 
 
