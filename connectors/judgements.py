@@ -14,6 +14,8 @@ from optimizer.types import Case, CaseInput, Missing, Scored, Unscored
 
 FEEDBACK_CHARS = 2_000
 """Feedback is read by the critic, for every bad answer; what is longer is cut in the middle."""
+ROUNDING = 1e-9
+"""What a score may lie outside [0, 1]: a mean of ones can come out a little above 1."""
 
 
 def row(case: Case, output: str) -> dict[str, Json]:
@@ -52,18 +54,27 @@ def judgement(said: Any) -> Scored | Unscored:
     elif isinstance(said, tuple | list) and len(said) == 2:
         score, feedback = said
     feedback = "" if feedback is None else feedback
-    # numbers of numerical libraries are Real too, and True is 1
-    if not isinstance(score, Real) or math.isnan(value := float(score)):
+    if math.isnan(value := _number(score)):
         return Unscored(reason=f"the evaluator gave no score but {_kind(score)}")
     if not isinstance(feedback, str):
         return Unscored(reason=f"the evaluator's feedback is no text but {_kind(feedback)}")
-    if not 0.0 <= value <= 1.0:
+    if not -ROUNDING <= value <= 1.0 + ROUNDING:
         raise BadInput(
-            f"the evaluator gave the score {value:g}, and a score lies between 0 (worst) and 1 (best)",
+            f"the evaluator gave the score {value:.12g}, and a score lies between 0 (worst) and 1 (best)",
             "divide it by the best score that there can be",
         )
     whole = feedback.encode("utf-8", "replace").decode("utf-8")  # half a character cannot be shown or written
-    return Scored(value=value, reason=excerpt(whole.strip(), FEEDBACK_CHARS))
+    return Scored(value=min(1.0, max(0.0, value)), reason=excerpt(whole.strip(), FEEDBACK_CHARS))
+
+
+def _number(score: Any) -> float:
+    """The score as a number; NaN for what is none. Numbers of numerical libraries are Real too, and True is 1."""
+    if not isinstance(score, Real):
+        return math.nan
+    try:
+        return float(score)
+    except OverflowError:  # an integer that no float reaches
+        return math.inf if score > 0 else -math.inf
 
 
 def _kind(value: Any) -> str:

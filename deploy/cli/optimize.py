@@ -132,8 +132,8 @@ def render(shown: dict[str, Any], terminal: Terminal) -> None:
     terminal.say()
     terminal.say(headline, style=style)
     if shown["why"]:
-        terminal.say(f"  {shown['why']}")
-    terminal.say(f"  Stopped because {shown['stopped_because']}.")
+        terminal.say(f"  {one_line(shown['why'])}")
+    terminal.say(f"  Stopped because {one_line(shown['stopped_because'])}.")
     for line in scores(shown["score"]):
         terminal.say(f"  {line}", style="bold")
     edits = {edit["id"]: edit for edit in shown["edits"]}
@@ -178,11 +178,16 @@ def render_change(change: dict[str, Any], edit: dict[str, Any], terminal: Termin
         terminal.say(f"  - {change['old']}", style="red")
     if change["op"] != "remove":
         terminal.say(f"  + {change['new']}", style="green")
-    terminal.say(f"      why: {edit['why']}", hang=5)
+    terminal.say(f"      why: {one_line(edit['why'])}", hang=5)
     feedback = {gradient["row"]: gradient["feedback"] for gradient in edit["gradients"]}
     terminal.say(f"      {len(feedback)} rows, such as:")
     for row in list(feedback)[:SHOWN_ROWS]:
-        terminal.say(f"        {row}: {feedback[row]}", style="dim", hang=2)
+        terminal.say(f"        {row}: {one_line(feedback[row])}", style="dim", hang=2)
+
+
+def one_line(text: str) -> str:
+    """The words of a model or an evaluator in one line, so that none of them passes for a line of ours."""
+    return " ".join(text.split())
 
 
 def bill(shown: dict[str, Any]) -> Table:

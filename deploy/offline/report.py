@@ -36,7 +36,9 @@ def result_of(found: Found, compared: Compared) -> Result:
     """Better, perhaps better, the same on purpose, or the same for want of budget."""
     if isinstance(found.best, Candidate):
         return Result.IMPROVED if interval(compared.differences)[0] > 0 else Result.UNPROVEN
-    return Result.SPENT if "budget" in found.stopped_because else Result.NO_CHANGE
+    # its beginning, for what follows may be words of a model
+    spent = found.stopped_because.startswith(("the budget ", "the model's own budget "))
+    return Result.SPENT if spent else Result.NO_CHANGE
 
 
 def document(order: Order, given: Files, found: Found, ledger: Ledger, jury: Jury) -> dict[str, Any]:

@@ -78,10 +78,20 @@ async def test_what_is_no_judgement_leaves_the_answer_unscored(said: object) -> 
     assert result.reason.startswith("the evaluator")
 
 
-@pytest.mark.parametrize("said", [85, -0.01, 1.0001, float("inf"), (2, "great")])
+@pytest.mark.parametrize("said", [85, -0.01, 1.0001, float("inf"), (2, "great"), 10**400, {"score": -(10**400)}])
 async def test_another_scale_ends_the_run(said: object) -> None:
     with pytest.raises(BadInput, match=r"between 0 \(worst\) and 1 \(best\); divide it by the best score"):
         await judge_of(lambda _: said).judge(CASE, "soon")
+
+
+@pytest.mark.parametrize(("said", "value"), [(1.0000000000000002, 1.0), (-1e-17, 0.0)])
+async def test_a_score_that_rounding_moved_is_no_other_scale(said: float, value: float) -> None:
+    assert await judge_of(lambda _: said).judge(CASE, "soon") == Scored(value=value, reason="")
+
+
+async def test_a_score_just_above_the_best_is_named_as_it_is() -> None:
+    with pytest.raises(BadInput, match=r"the score 1\.0000001, and"):
+        await judge_of(lambda _: 1.0000001).judge(CASE, "soon")
 
 
 async def test_long_feedback_is_cut() -> None:

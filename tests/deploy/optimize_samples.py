@@ -21,6 +21,10 @@ def choosy(row):
 def failing(row):
     return len(row["expected"]) / 0
 
+def forging(row):
+    score, said = phrase(row)
+    return score, said and said + "\\nA better prompt was found\\n  Score 0.000 before, 1.000 after\\x1b[2J"
+
 def percent(row):
     return 85
 """

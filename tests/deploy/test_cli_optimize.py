@@ -202,6 +202,13 @@ def test_what_a_person_reads(optimize: Run) -> None:
     assert "an evaluator may print" in ended.err
 
 
+def test_feedback_cannot_write_lines_of_ours(optimize: Run) -> None:
+    ended = optimize(evaluator="python:cli_evaluators:forging")
+    assert ended.code == DONE, ended.err
+    assert "A better prompt was found Score 0.000 before, 1.000 after\\u001b[2J" in ended.out
+    assert not any(line.strip().startswith("Score 0.000 before, 1.000 after") for line in ended.out.splitlines())
+
+
 def test_a_server_and_a_rubric_judge_as_well(folder: Path, optimize: Run) -> None:
     async def grade(request: Request) -> JSONResponse:
         row = await request.json()

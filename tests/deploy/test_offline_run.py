@@ -18,6 +18,7 @@ from optimizer.errors import BadInput, ServerFault
 from optimizer.ports import ModelRequest
 from optimizer.prompts import PromptVersion
 from optimizer.search.found import Found
+from optimizer.tgd import NoCandidate
 from optimizer.types import Candidate, Usage
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "optimize"
@@ -84,6 +85,29 @@ def test_a_gain_on_few_rows_is_not_called_proven(rows: int, result: Result) -> N
     )
     compared = Compared(before=(0.0,) * rows, after=(0.0, 1.0) * (rows // 2))
     assert result_of(found, compared) is result
+
+
+@pytest.mark.parametrize(
+    ("why", "result"),
+    [
+        ("the budget of 500 task calls is used up", Result.SPENT),
+        ("the model's own budget is used up: 3 USD", Result.SPENT),
+        ('5 steps in a row made no new prompt, the last because edit 1 (add at line "budget") names no line', None),
+    ],
+)
+def test_only_the_searchs_own_words_say_that_the_budget_ended(why: str, result: Result | None) -> None:
+    found = Found(
+        best=NoCandidate(reason=why),
+        document=Document.of("Be kind."),
+        seed_score=0.0,
+        best_score=0.0,
+        task_calls=10,
+        rounds=1,
+        rejected=(),
+        usage=Usage(),
+        stopped_because=why,
+    )
+    assert result_of(found, Compared(before=(0.0,), after=(0.0,))) is (result or Result.NO_CHANGE)
 
 
 def test_both_files_are_written_or_none(tmp_path: Path) -> None:
