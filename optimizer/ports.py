@@ -123,7 +123,7 @@ class ModelRequest:
     @property
     def key(self) -> str:
         """SHA-256 over every field, length-prefixed."""
-        said = [part for m in self.messages for part in (m.role, m.content, *(image.sha256 for image in m.images))]
+        said = [text for m in self.messages for text in (m.role, m.content, *m.marks)]
         return digest(
             self.purpose,
             self.model,

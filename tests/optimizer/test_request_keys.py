@@ -50,3 +50,11 @@ def test_images_are_in_the_key() -> None:
         return replace(REQUEST, messages=(Message(role="user", content="look", parts=parts),)).key
 
     assert len({shown(b"1"), shown(b"2"), shown(b"1", b"2"), shown(b"2", b"1"), said("look")}) == 5
+
+
+def test_the_order_of_texts_and_images_is_in_the_key() -> None:
+    def shown(*parts: str | Image) -> str:
+        return replace(REQUEST, messages=(Message(role="user", content="a\nb", parts=parts),)).key
+
+    image = Image(PNG)
+    assert len({shown("a", image, "b"), shown("a", "b", image), shown(image, "a", "b")}) == 3
