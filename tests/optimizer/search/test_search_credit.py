@@ -1,16 +1,18 @@
 """Credit of edits, merges by credit, steps that shrink, and what is remembered."""
 
-from toy import SEED, added, cause, entrant, trials
+from toy import FENCE, PLAN, SEED, ToyModel, added, cause, entrant, trials
 
 from optimizer.document import Document
 from optimizer.guard import Limits
 from optimizer.search.appetite import Appetite
 from optimizer.search.credit import cases_of, credited
-from optimizer.search.entrant import without
+from optimizer.search.entrant import Entrant, without
 from optimizer.search.memory import Memory
 from optimizer.search.merging import merged
+from optimizer.search.proposing import Proposer
+from optimizer.search.study import Studies
 from optimizer.tgd import RefusedEdit
-from optimizer.types import Edit, EditOp, Missing, Verdict
+from optimizer.types import Edit, EditOp, Gradient, Missing, Verdict
 
 ONE, TWO = cause("one", "a", "b", "a"), cause("two", "c", "d")
 
@@ -102,3 +104,25 @@ def test_memory_tells_what_became_of_steps_and_keeps_every_rejected_edit_once() 
         ((maybe,), Missing.NOT_RECORDED, "-1"),
     ]
     assert [(one.edit, one.reason) for one in memory.rejected] == [(bad, "it fixed nothing"), (maybe, "-1")]
+
+
+class Said(Studies):
+    """What the critic said, by prompt; nobody is asked."""
+
+    def __init__(self, **said: tuple[Gradient, ...]) -> None:
+        self.said = said
+
+    def gradients(self, entrant: Entrant) -> tuple[Gradient, ...]:
+        return self.said[str(entrant.round)]
+
+
+def test_what_nobody_says_any_more_is_no_cause_and_what_was_said_before_counts_with_it() -> None:
+    seed = entrant()
+    child = Entrant.of(seed.document.apply([added("Apples.", ONE)]), parent=seed, round_=1)
+    old, new = cause("apples", "a", "b").gradients, cause("bridges", "a").gradients
+    early = cause("bridges", "c").gradients
+    elsewhere = cause("candles", "x", "y").gradients
+    said = Said(**{"0": (*old, *early, *elsewhere), "1": (*new, *cause("dolphins", "c").gradients)})
+    proposer = Proposer(said, Memory(), ToyModel(), plan=PLAN, fence=FENCE)
+    [found] = proposer.causes(child).causes
+    assert {(g.text, g.source_key) for g in found.gradients} == {("bridges", "a"), ("bridges", "c")}

@@ -208,8 +208,10 @@ def once(text: str, word: str, request: ModelRequest) -> Reply | None:
 
 async def test_a_line_that_nobody_recognises_is_replaced_not_kept() -> None:
     plan = replace(PLAN, verify=False)
-    model = ToyModel(faults=lambda request: once("Praise fruit.", "apples", request))
-    found = await run(model, plan=plan)
+    model, told = ToyModel(faults=lambda request: once("Praise fruit.", "apples", request)), list[Event]()
+    found = await run(model, plan=plan, told=told)
+    bodies = [str(event.body) for event in told if isinstance(event, Proposed)]
+    assert ["Praise fruit." in body for body in bodies] == [True, False]
     assert lines(found) == speaks_of(*WORDS)
     assert [(one.edit.text, one.reason) for one in found.rejected] == [
         ("Praise fruit.", "it fixed none of the cases that it was made for")
@@ -274,6 +276,31 @@ async def test_of_two_lines_that_do_the_same_one_is_taken_out_at_the_end() -> No
     found = await run(ToyModel(faults=faults), plan=replace(PLAN, verify=False))
     assert lines(found) == speaks_of(*WORDS)
     assert found.best_score == 1.0
+
+
+async def test_of_two_lines_that_both_work_one_stays() -> None:
+    def faults(request: ModelRequest) -> Reply | None:
+        if request.purpose != "rewrite":
+            return None
+        last = json.loads(request.messages[1].content.splitlines()[1])["lines"][-1]["id"]
+        said = [(c["label"], c["summary"].split()[-1].rstrip(".")) for c in data(request)["causes"]]
+        texts = [(label, text) for label, w in said for text in (f"Speak of {w}.", f"Always: Speak of {w}.")]
+        edits = [{"op": "add", "line": last, "text": t, "cause": label, "reason": "So."} for label, t in texts]
+        return json.dumps({"edits": edits})
+
+    found = await run(ToyModel(faults=faults), plan=replace(PLAN, verify=False))
+    assert len(lines(found)) == 4
+    assert found.best_score == 1.0
+
+
+async def test_rounds_that_bring_nothing_end_the_search() -> None:
+    tries = iter(range(1000))
+    found = await run(
+        ToyModel(line=lambda word: f"Think of {word} and {next(tries)}."),
+        plan=replace(PLAN, max_task_calls=400, verify=False),
+    )
+    assert reason(found) == "3 rounds in a row brought nothing better"
+    assert found.rounds == 3
 
 
 # ---- budget ----------------------------------------------------------------------------------------------------------
