@@ -46,7 +46,7 @@ def test_texts_do_not_run_into_each_other() -> None:
 
 def test_images_are_in_the_key() -> None:
     def shown(*tails: bytes) -> str:
-        parts = ("look", *(Image(PNG + tail) for tail in tails))
+        parts: tuple[str | Image, ...] = ("look", *(Image(PNG + tail) for tail in tails))
         return replace(REQUEST, messages=(Message(role="user", content="look", parts=parts),)).key
 
     assert len({shown(b"1"), shown(b"2"), shown(b"1", b"2"), shown(b"2", b"1"), said("look")}) == 5
