@@ -119,7 +119,7 @@ class Said(Studies):
 def test_what_nobody_says_any_more_is_no_cause_and_what_was_said_before_counts_with_it() -> None:
     seed = entrant()
     child = Entrant.of(seed.document.apply([added("Apples.", ONE)]), parent=seed, round_=1)
-    old, new = cause("apples", "a", "b").gradients, cause("bridges", "a").gradients
+    old, new = cause("apples", "a", "c").gradients, cause("bridges", "a").gradients
     early = cause("bridges", "c").gradients
     elsewhere = cause("candles", "x", "y").gradients
     said = Said(**{"0": (*old, *early, *elsewhere), "1": (*new, *cause("dolphins", "c").gradients)})
