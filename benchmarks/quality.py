@@ -1,9 +1,10 @@
 """How good the prompts are that a search finds, against other optimizers on equal budgets of task calls.
 
 Task families of several kinds are drawn when the benchmark starts, from a seed that is printed and recorded; `--seed`
-repeats them. Every system gets 60 training and 40 validation rows and 400 task calls, and its final prompt answers 200
-unseen rows. Other optimizers are run when `--peers-python` or `benchmarks/peers/.venv` has them. Ends with exit code 1
-when a claim does not hold. Never talks to anything but 127.0.0.1, and says nothing about a real model.
+repeats them, and `--small` always takes the same one. Every system gets 60 training and 40 validation rows and 400 task
+calls, and its final prompt answers 200 unseen rows. Other optimizers are run when `--peers-python` or
+`benchmarks/peers/.venv` has them. Ends with exit code 1 when a claim does not hold. Never talks to anything but
+127.0.0.1, and says nothing about a real model.
 
     .venv/bin/python benchmarks/quality.py [--small] [--seed N] [--peers-python PATH] [--out FILE.json]
 """
@@ -26,6 +27,8 @@ PEERS = ("gepa", "mipro", "textgrad")
 PEERS_PYTHON = ROOT / "benchmarks" / "peers" / ".venv" / "bin" / "python"
 LATENCY_S = 0.2
 AT_ONCE = 2
+SMALL_SEED = 4
+"""Fixed: two runs must not fail by the luck of the draw."""
 
 
 def jobs(seed: int, *, families: int, seeds: int, peers: Sequence[str], controls: int) -> list[Job]:
@@ -53,7 +56,8 @@ def jobs(seed: int, *, families: int, seeds: int, peers: Sequence[str], controls
 def main() -> int:
     """Run, print, record."""
     given = _arguments()
-    seed = int(time.time()) if given.seed is None else given.seed
+    drawn = SMALL_SEED if given.small else int(time.time())
+    seed = drawn if given.seed is None else given.seed
     peers = [] if given.small or not Path(given.peers_python).exists() else list(PEERS)
     made = jobs(
         seed,

@@ -52,7 +52,8 @@ def gradient(lab: Lab, brief: Brief) -> dict[str, object]:
 
 def mistaken_for(lab: Lab, brief: Brief, idea: Idea) -> Idea:
     """The wrong idea that a mistaken critic names in place of this one."""
-    return pick([other for other in lab.world.known if other is not idea], "critic", lab.seed, brief.key, "wrong")
+    known = lab.world.idle if lab.shuffle is Shuffle.TASKS else lab.world.known
+    return pick([other for other in known if other is not idea], "critic", lab.seed, brief.key, "wrong")
 
 
 def worded(lab: Lab, brief: Brief, idea: Idea) -> str:
