@@ -36,12 +36,15 @@ class Critic:
     Attributes:
         attempts: calls for one usable reply.
         samples: independent criticisms of one thing, 1 or more.
+        instructions: how to criticise a prompt, in the owner's words; ours when empty. The rules of safety and the form
+            of the reply stay, and a text that is no prompt is criticised as ever.
     """
 
     model: str
     attempts: int
     max_tokens: int
     samples: int = 1
+    instructions: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +102,11 @@ async def criticise(
 
 
 def _request(user: str, critic: Critic, place: Place | None, images: Sequence[Image]) -> ModelRequest:
-    system = chain_meta.SYSTEM + chain_meta.place(place.role, place.purpose) if place else critic_meta.SYSTEM
+    system = (
+        chain_meta.SYSTEM + chain_meta.place(place.role, place.purpose)
+        if place
+        else critic_meta.PROMPT.system(critic.instructions)
+    )
     return ModelRequest(
         purpose="backward",
         model=critic.model,

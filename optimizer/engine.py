@@ -26,7 +26,7 @@ from optimizer.types import Candidate, Gradient, RootCause, TextLoss
 
 __all__ = ["META_VERSIONS", "NoCandidate", "Outcome", "Plan", "in_turns", "optimize"]
 
-META_VERSIONS = (
+META_VERSIONS: tuple[tuple[str, int | str], ...] = (
     ("critic", critic_meta.VERSION),
     ("rewriter", rewriter_meta.VERSION),
     ("repair", repair_meta.VERSION),
@@ -48,6 +48,8 @@ class Plan:
         limits: how much the rewrite may change.
         guard: checks against injection: the quarantine of gradients, and the guard over the result. False only in
             tests that show what they are for.
+        critic_instructions, rewriter_instructions: how to criticise and how to edit, in the owner's words; ours when
+            empty.
     """
 
     critic_model: str
@@ -63,6 +65,17 @@ class Plan:
     causes_chars: int = 12_000
     limits: Limits = field(default_factory=Limits)
     guard: bool = True
+    critic_instructions: str = ""
+    rewriter_instructions: str = ""
+
+    @property
+    def meta_versions(self) -> tuple[tuple[str, int | str], ...]:
+        """What lineage calls the meta-prompts of this plan."""
+        own = {
+            "critic": critic_meta.PROMPT.named(self.critic_instructions),
+            "rewriter": rewriter_meta.PROMPT.named(self.rewriter_instructions),
+        }
+        return tuple((name, own.get(name, version)) for name, version in META_VERSIONS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +98,7 @@ class Outcome:
     causes: tuple[RootCause, ...] = ()
     refused_causes: tuple[RefusedCause, ...] = ()
     refused_edits: tuple[RefusedEdit, ...] = ()
-    meta_versions: tuple[tuple[str, int], ...] = META_VERSIONS
+    meta_versions: tuple[tuple[str, int | str], ...] = META_VERSIONS
 
     @property
     def no_change(self) -> int:
@@ -115,9 +128,18 @@ async def optimize(
             are counted in the outcome instead.
     """
     if not Document.of(prompt.body).lines:
-        return Outcome(candidate=NoCandidate(reason="the prompt has no line that may change"), left_out=tuple(losses))
+        return Outcome(
+            candidate=NoCandidate(reason="the prompt has no line that may change"),
+            left_out=tuple(losses),
+            meta_versions=plan.meta_versions,
+        )
     used, left_out = in_turns(losses, plan.max_losses)
-    critic = Critic(model=plan.critic_model, attempts=plan.attempts, max_tokens=plan.critic_max_tokens)
+    critic = Critic(
+        model=plan.critic_model,
+        attempts=plan.attempts,
+        max_tokens=plan.critic_max_tokens,
+        instructions=plan.critic_instructions,
+    )
     results = await backward(prompt, used, model, critic=critic, fence=fence)
     gradients = tuple(r for r in results if isinstance(r, Gradient))
     dropped = tuple(r for r in results if isinstance(r, DroppedLoss))
@@ -147,6 +169,7 @@ async def optimize(
         causes=stepped.causes,
         refused_causes=(*grouped.refused, *stepped.left_out),
         refused_edits=stepped.refused,
+        meta_versions=plan.meta_versions,
     )
 
 
@@ -171,6 +194,7 @@ def _rewriter(plan: Plan) -> Rewriter:
         causes_chars=plan.causes_chars,
         limits=plan.limits,
         guard=plan.guard,
+        instructions=plan.rewriter_instructions,
     )
 
 

@@ -56,6 +56,8 @@ class Rewriter:
         constraints: rules of the owner in plain words; trusted.
         checks: rules of the owner as functions; a body that breaks one is no candidate.
         examples: the owner's, shown as they are.
+        instructions: how to edit, in the owner's words; ours when empty. The rules of safety and the form of the reply
+            stay.
         guard: False only where the text is no prompt, or in tests that show what the guard is for.
     """
 
@@ -71,6 +73,7 @@ class Rewriter:
     constraints: tuple[str, ...] = ()
     checks: tuple[Check, ...] = ()
     examples: tuple[Revision, ...] = ()
+    instructions: str = ""
     limits: Limits = field(default_factory=Limits)
     guard: bool = True
 
@@ -127,7 +130,7 @@ def edits_in(fields: JsonObject, document: Document, causes: Sequence[RootCause]
 
 def _system(rewriter: Rewriter) -> str:
     parts = [
-        meta.SYSTEM,
+        meta.PROMPT.system(rewriter.instructions),
         meta.LIMITS.format(edits=rewriter.limits.max_edits, chars=rewriter.limits.max_edit_chars),
     ]
     if rewriter.role:

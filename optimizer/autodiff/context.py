@@ -8,7 +8,7 @@ from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 from optimizer.autodiff.loops import Home, Work, loop_runs
 from optimizer.errors import BadInput
@@ -16,6 +16,22 @@ from optimizer.fence import Fence
 from optimizer.ports import LanguageModel
 
 T = TypeVar("T")
+
+
+class Worded(Protocol):
+    """A variable that holds text."""
+
+    @property
+    def text(self) -> str: ...
+
+
+Instructions: TypeAlias = Worded | str
+"""How one of the engine's own models works, as far as an owner may say so; empty for our own words."""
+
+
+def worded(instructions: Instructions) -> str:
+    """The instructions as they stand now."""
+    return instructions if isinstance(instructions, str) else instructions.text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +43,7 @@ class Engine:
         samples: independent gradients for every edge; more of them vary less.
         attempts: calls for one usable reply.
         min_share: share of the calls of a pass that must succeed, (0, 1]; what failed is dropped and reported.
+        critic_instructions: how the critic criticises prompts.
         home: where the work is done that somebody asks for who has no event loop.
     """
 
@@ -38,6 +55,7 @@ class Engine:
     attempts: int = 3
     max_tokens: int = 2_048
     min_share: float = 0.5
+    critic_instructions: Instructions = ""
     home: Home = field(default_factory=Home, compare=False, repr=False)
 
 
@@ -56,6 +74,7 @@ def use(
     attempts: int = 3,
     max_tokens: int = 2_048,
     min_share: float = 0.5,
+    critic_instructions: Instructions = "",
 ) -> Iterator[Engine]:
     """Compute every graph that is built inside the block with this model.
 
@@ -66,6 +85,7 @@ def use(
         critic_model: the task model when empty.
         secret: makes the fences around texts of strangers; keep it from whoever writes these texts.
         samples, attempts, max_tokens, min_share: see `Engine`.
+        critic_instructions: how the critic criticises prompts, as a text or as a variable (`critic_variable`).
 
     Raises:
         BadInput: one of these cannot be worked with.
@@ -84,6 +104,7 @@ def use(
         attempts=attempts,
         max_tokens=max_tokens,
         min_share=min_share,
+        critic_instructions=critic_instructions,
         home=home,
     )
     before = _engine.set(engine)

@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from optimizer.autodiff.context import worded
 from optimizer.autodiff.node import Flow, Node
 from optimizer.autodiff.summary import told
 from optimizer.backward import numbered
@@ -134,6 +135,7 @@ class _Edge:
             attempts=engine.attempts,
             max_tokens=engine.max_tokens,
             samples=engine.samples,
+            instructions=worded(engine.critic_instructions),
         )
         try:
             return await criticise(

@@ -15,7 +15,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from optimizer.autodiff.context import Engine, engine_in_use, settled
+from optimizer.autodiff.context import Engine, Instructions, engine_in_use, settled, worded
 from optimizer.autodiff.loops import Work
 from optimizer.autodiff.variable import Variable
 from optimizer.causes import RefusedCause, group
@@ -105,6 +105,8 @@ class TGD:
         limits: how much one step may change. After steps that failed it may change less.
         guard: False for variables that no model obeys, such as code or a solution: then texts of the run, addresses
             and other things that no prompt may hold can get in.
+        instructions: how the rewriter edits, as a text or as a variable (`rewriter_variable`) that every step reads
+            anew; our own words when empty. The rules of safety stay.
     """
 
     def __init__(
@@ -123,12 +125,14 @@ class TGD:
         max_tokens: int = 4_096,
         limits: Limits | None = None,
         guard: bool = True,
+        instructions: Instructions = "",
     ) -> None:
         self._parameters = tuple(parameters)
         _sound(self._parameters)
         self._states = [_State.of(parameter.text) for parameter in self._parameters]
         self._quorum = quorum
         self._per_source = per_source
+        self._instructions = instructions
         self._rewriter = Rewriter(
             model=model,
             attempts=1,
@@ -212,6 +216,7 @@ class TGD:
             model=self._rewriter.model or engine.critic_model,
             attempts=engine.attempts,
             role=parameter.role,
+            instructions=worded(self._instructions),
         )
         made = await step(
             state.document,
@@ -219,7 +224,7 @@ class TGD:
             engine.model,
             rewriter=rewriter,
             fence=engine.fence,
-            source_texts=_source_texts(parameter.gradients),
+            source_texts=source_texts(parameter.gradients),
             history=state.history,
         )
         return replace(made, left_out=(*grouped.refused, *made.left_out))
@@ -266,7 +271,7 @@ def _sound(parameters: Sequence[Variable]) -> None:
             raise BadInput(f"'{parameter.role}' is an image", "optimize a text")
 
 
-def _source_texts(gradients: Sequence[Gradient]) -> tuple[str, ...]:
+def source_texts(gradients: Sequence[Gradient]) -> tuple[str, ...]:
     """What people and models wrote in the runs behind the gradients."""
     runs = [(g.loss.text, g.loss.trace.generation) for g in gradients]
     return tuple(dict.fromkeys(text for said, run in runs for text in (said, run.input, run.output)))

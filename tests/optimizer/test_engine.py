@@ -52,7 +52,7 @@ async def test_complaints_become_a_candidate_that_leads_back_to_them() -> None:
     assert outcome.losses == tuple(losses)
     assert (len(outcome.gradients), len(outcome.dropped), outcome.no_change) == (3, 0, 0)
     assert [request.purpose for request in model.requests] == ["backward"] * 3 + ["rewrite"]
-    assert dict(outcome.meta_versions) == {"critic": 2, "rewriter": 2, "repair": 1}
+    assert dict(outcome.meta_versions) == {"critic": 3, "rewriter": 3, "repair": 1}
 
 
 async def test_outcome_and_requests_do_not_depend_on_latency() -> None:
