@@ -27,6 +27,11 @@ class Message:
     parts: tuple[str | Image, ...] = ()
 
     @property
+    def images(self) -> tuple[Image, ...]:
+        """The images of the message, in order."""
+        return tuple(part for part in self.parts if isinstance(part, Image))
+
+    @property
     def marks(self) -> tuple[str, ...]:
         """The parts in their order, an image by its digest: what tells two messages with the same texts apart."""
         return tuple(f"image {part.sha256}" if isinstance(part, Image) else f"text {part}" for part in self.parts)

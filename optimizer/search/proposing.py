@@ -37,12 +37,15 @@ class Proposals:
     Attributes:
         asked: root causes that they are because of.
         exhausted: no root cause is left, so that asking again would change nothing.
+        refused: edits that fell out on the way. `spared` are the cases of those that were called needless.
     """
 
     entrants: tuple[Entrant, ...] = ()
     reason: str = ""
     asked: int = 0
     exhausted: bool = False
+    refused: tuple[RefusedEdit, ...] = ()
+    spared: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,15 +89,21 @@ class Proposer:
         turned = skipped % len(grouped.causes)
         chosen = (*grouped.causes[turned:], *grouped.causes[:turned])[:causes]
         made = await together(self._rewrite(base, chosen, number) for number in numbers)
-        for one in made:
-            self._memory.not_admitted(one.refused)
-            self._spared.update(case_id for edit in one.spare for case_id in cases_of(edit.cause))
         entrants = [Entrant.of(one.document, parent=parent, round_=round_) for one in made if one.document]
         return Proposals(
             entrants=tuple({one.id: one for one in entrants}.values()),
             reason=next((one.reason for one in made if one.reason), ""),
             asked=len(chosen),
+            refused=tuple(refused for one in made for refused in one.refused),
+            spared=frozenset(case_id for one in made for edit in one.spare for case_id in cases_of(edit.cause)),
         )
+
+    def remember(self, proposals: Sequence[Proposals]) -> None:
+        """Keep what fell out of a round's proposals, in their order. Called when all of them are made: what one of
+        them left out must not change what another one asks, or the order of arrival would."""
+        for made in proposals:
+            self._memory.not_admitted(made.refused)
+            self._spared.update(made.spared)
 
     def causes(self, parent: Entrant) -> Grouped:
         """Why the prompt answers badly, best founded first.

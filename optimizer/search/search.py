@@ -158,6 +158,7 @@ class _Search:
             )
             for parent in drawn
         )
+        self.proposer.remember(proposals)
         self.asked = max(made.asked for made in proposals)
         fresh = [one for made in proposals for one in made.entrants if one.id not in self.entrants]
         if not fresh:

@@ -240,7 +240,7 @@ async def searched(model: LanguageModel) -> str:
             made(found.best),
             body_json(found.document.body),
             f"{found.seed_score!r} {found.best_score!r} {found.task_calls} {found.rounds} {found.stopped_because}",
-            *sorted(f"{refused.edit.id} {refused.reason}" for refused in found.rejected),
+            *(f"{refused.edit.id} {refused.reason}" for refused in found.rejected),
             repr(found.usage),
         )
     )
