@@ -24,7 +24,7 @@ _SIGNS: Mapping[str, str] = {
         r"\byou are now\b|\bfrom now on,? you\b|\bnew (?:system )?instructions?\s*:|\bpretend (?:to be|that you)\b"
     ),
     "it imitates the marks of a request": (
-        r"</?data-|<\|[a-z_]+\|>|^\s*(?:system|assistant|developer)\s*:|^\s*PROMPT\s*$"
+        r"</?data-|<\|[a-z_]+\|>|^[^\S\n]*(?:system|assistant|developer)\s*:|^[^\S\n]*PROMPT[^\S\n]*$"
     ),
     "it holds a link": r"\b(?:https?|ftp|file|javascript)://|\bwww\.",
     "it holds encoded text": r"[A-Za-z0-9+/]{60,}",

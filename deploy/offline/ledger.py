@@ -91,13 +91,18 @@ class Jury:
             raise self.useless()
         return result
 
+    @property
+    def commonest(self) -> tuple[str, int]:
+        """The reason that was given most often, and how often; the same in whatever order they came."""
+        return min(self.refusals.items(), key=lambda item: (-item[1], item[0]))
+
     def score(self, case: Case, output: str) -> float | None:
         """What this answer was worth; None when nobody could say."""
         return self._scored.get((case.id, output))
 
     def useless(self) -> BadInput:
         """Why the run cannot go on."""
-        reason, _ = self.refusals.most_common(1)[0]
+        reason, _ = self.commonest
         hint = ""
         if self.refused_without_reference == self.refusals.total():
             hint = ', and give the rows an "expected" if it needs one'

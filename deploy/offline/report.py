@@ -104,7 +104,7 @@ def _limits(result: Result, compared: Compared, given: Files, jury: Jury) -> lis
     if count < rows:
         said.append(f"{rows - count} of {rows} validation rows were not scored with both prompts and do not count.")
     if refused := jury.refusals.total():
-        reason, times = jury.refusals.most_common(1)[0]
+        reason, times = jury.commonest
         where = ', all on rows without an "expected"' if jury.refused_without_reference == refused else ""
         said.append(f"{refused} answers could not be judged{where}, {times} of them because {reason}.")
     said += [

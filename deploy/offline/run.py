@@ -121,6 +121,9 @@ def plan(order: Order, given: Files) -> SearchPlan:
 
 
 def fence_secret(order: Order, given: Files) -> bytes:
-    """Made of the seed, so that the run can be repeated, and of all rows, which the writer of one does not know."""
-    texts = (repr(case) for case in (*given.train.cases, *given.validation.cases))
+    """Made of the seed, so that the run can be repeated, and of all rows, which the writer of one does not know.
+
+    Not of their order: the same rows in another order send the same bytes.
+    """
+    texts = sorted(repr(case) for case in (*given.train.cases, *given.validation.cases))
     return bytes.fromhex(digest("optimize", str(order.seed), body_json(given.prompt.body), *texts))

@@ -78,7 +78,7 @@ async def test_what_is_no_judgement_leaves_the_answer_unscored(said: object) -> 
     assert result.reason.startswith("the evaluator")
 
 
-@pytest.mark.parametrize("said", [85, -0.01, 1.0001, float("inf"), (2, "great"), 10**400, {"score": -(10**400)}])
+@pytest.mark.parametrize("said", [85, -0.01, 1.0001, float("inf"), (2, "great"), (10**400, ""), {"score": -(10**400)}])
 async def test_another_scale_ends_the_run(said: object) -> None:
     with pytest.raises(BadInput, match=r"between 0 \(worst\) and 1 \(best\); divide it by the best score"):
         await judge_of(lambda _: said).judge(CASE, "soon")

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from optimize_samples import EVALUATORS, ROW
 
-from connectors.memory import ScriptedModel
+from connectors.memory import ScriptedJudge, ScriptedModel
 from deploy.offline.compared import Compared
-from deploy.offline.ledger import Ledger
+from deploy.offline.ledger import Jury, Ledger
 from deploy.offline.outputs import Outputs
 from deploy.offline.report import Result, result_of
 from deploy.offline.run import Order, fence_secret, files, found_by
@@ -19,7 +19,7 @@ from optimizer.ports import ModelRequest
 from optimizer.prompts import PromptVersion
 from optimizer.search.found import Found
 from optimizer.tgd import NoCandidate
-from optimizer.types import Candidate, Usage
+from optimizer.types import Candidate, Unscored, Usage
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "optimize"
 
@@ -53,9 +53,22 @@ def test_the_fence_is_the_seeds_and_the_rows(folder: Path) -> None:
 
     first = secret(0)
     assert secret(0) == first != secret(1)
+    lines = (folder / "train.jsonl").read_text().splitlines(keepends=True)
+    (folder / "train.jsonl").write_text("".join(reversed(lines)))
+    assert secret(0) == first
     with (folder / "train.jsonl").open("a") as file:
         file.write(ROW)
     assert secret(0) != first
+
+
+@pytest.mark.parametrize("order", [("late", "early"), ("early", "late")])
+async def test_the_commonest_refusal_is_no_matter_of_arrival(folder: Path, order: tuple[str, ...]) -> None:
+    cases = files(order_in(folder, 0)).validation.cases
+    said = iter(order)
+    jury = Jury(ScriptedJudge(lambda _case, _output: Unscored(reason=next(said))))
+    for case, _ in zip(cases, order, strict=False):
+        await jury.judge(case, "answer")
+    assert jury.commonest == ("early", 1)
 
 
 async def test_a_model_that_dies_is_not_taken_for_a_prompt_without_faults(folder: Path) -> None:
