@@ -72,7 +72,7 @@ def stands(request: ModelRequest, instructions: str) -> bool:
 
 async def test_one_loop_improves_the_rewriters_instructions(parts: Parts) -> None:
     system, editor = await criticised(), rewriter_variable()
-    old = editor.text
+    old, descent = editor.text, TGD([system], instructions=editor)
     better = edited(system, system.gradients, editor=editor)
     await feedback(better, WORSE).backward()
     assert better.text == f"{VALUE}\n{parts.line}"
@@ -83,13 +83,20 @@ async def test_one_loop_improves_the_rewriters_instructions(parts: Parts) -> Non
     first, *rest = old.split("\n")
     assert editor.text == "\n".join([first, SHORT, *rest])
 
-    assert (await TGD([system], instructions=editor).step()).changed
+    assert (await descent.step()).changed
     assert system.text == f"{VALUE}\nName the refund window."
     one, lesson, two = parts.of("rewrite")
     assert stands(one, old)
     assert stands(lesson, old)
     assert stands(two, editor.text)
     assert SHORT not in one.messages[0].content
+
+
+async def test_an_edit_is_a_function_of_the_instructions(parts: Parts) -> None:
+    system = await criticised()
+    made = [await edited(system, system.gradients, editor=rewriter_variable(text)) for text in ("", SHORT)]
+    assert [one.text for one in made] == [f"{VALUE}\n{parts.line}", f"{VALUE}\nName the refund window."]
+    assert stands(parts.of("rewrite")[1], SHORT)
 
 
 async def test_the_critic_is_told_what_the_step_made_and_what_became_of_it(parts: Parts) -> None:
