@@ -56,6 +56,7 @@ async def run(task: Task) -> None:
         rewriter_model=CRITIC_MODEL,
         max_task_calls=task.task_calls,
         seed=task.seed,
+        least_quorum=1,  # the rows are the owner's, as for `tracegrad optimize`
     )
     async with OpenAIModel(task.base_url, KEY, rules=CallRules(concurrency=CONCURRENCY, backoff_s=0.05)) as model:
         found = await search(

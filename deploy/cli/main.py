@@ -125,6 +125,9 @@ def optimize(
     model: Annotated[str, typer.Option(help="The model that your application uses.")] = "",
     critic_model: Annotated[str, typer.Option(help="The model that criticises and rewrites.")] = "",
     base_url: Annotated[str, typer.Option(help="Any OpenAI-compatible endpoint.")] = "",
+    quorum: Annotated[
+        int, typer.Option(help="Rows that must ask for the same; 2 or more when strangers wrote the rows.", min=1)
+    ] = 1,
     seed: Annotated[int, typer.Option(help="The same seed and the same answers give the same prompt.")] = 0,
     force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
 ) -> None:
@@ -143,6 +146,7 @@ def optimize(
         critic_model=critic_model,
         base_url=base_url,
         max_task_calls=max_task_calls,
+        quorum=quorum,
         seed=seed,
         out=out,
         force=force,

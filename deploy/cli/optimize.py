@@ -39,6 +39,7 @@ class Wanted:
     critic_model: str
     base_url: str
     max_task_calls: int
+    quorum: int
     seed: int
     out: Path
     force: bool
@@ -54,6 +55,7 @@ def command(options: Options, wanted: Wanted) -> int:
         evaluator=wanted.evaluator,
         settings=settings_of(options, wanted),
         max_task_calls=wanted.max_task_calls,
+        quorum=wanted.quorum,
         seed=wanted.seed,
         folder=Path.cwd(),
     )

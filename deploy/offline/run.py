@@ -32,6 +32,7 @@ class Order:
     Attributes:
         settings: of which only the model's are used.
         max_task_calls: runs of a prompt on a row, at most.
+        quorum: rows that are enough for a root cause when no better founded one is left.
         folder: where the evaluator's module or rubric is.
     """
 
@@ -41,6 +42,7 @@ class Order:
     evaluator: str
     settings: Settings
     max_task_calls: int
+    quorum: int
     seed: int
     folder: Path
 
@@ -117,7 +119,12 @@ def plan(order: Order, given: Files) -> SearchPlan:
     )
     chars = sum(map(len, contents(given.prompt.body)))
     most = max(made.limits.max_chars, chars + made.limits.free_growth_chars)
-    return replace(made, limits=replace(made.limits, max_chars=most))
+    return replace(
+        made,
+        quorum=max(made.quorum, order.quorum),
+        least_quorum=order.quorum,
+        limits=replace(made.limits, max_chars=most),
+    )
 
 
 def fence_secret(order: Order, given: Files) -> bytes:

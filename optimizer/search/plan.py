@@ -17,6 +17,8 @@ class SearchPlan:
         max_rounds: rounds at most. `patience` is how many may go by without a better prompt.
         passing: the score from which an answer is not criticised, (0, 1].
         quorum: independent sources that a root cause needs; `per_source` is how many criticisms of one source count.
+        least_quorum: sources that are enough when no better founded cause is left. One is enough where the owner wrote
+            the cases, for every edit is evaluated; never where strangers did.
         max_losses: answers that the critic is asked about in one round; `critic_samples` is how often about each.
         verify: ask whether a rewrite answers its causes before it is run.
         max_causes: root causes in one step, best founded first; `causes_chars` is the budget of their words.
@@ -37,6 +39,7 @@ class SearchPlan:
     patience: int = 3
     passing: float = 0.9
     quorum: int = 2
+    least_quorum: int = 2
     per_source: int = 3
     max_losses: int = 96
     critic_samples: int = 1

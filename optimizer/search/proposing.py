@@ -6,7 +6,7 @@ answered without it is left out. Nothing here runs a prompt on a
 case. A rewriter that fails makes no proposal and says why; what would fail for every request is raised.
 """
 
-from collections.abc import Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from optimizer.causes import Grouped, group
@@ -23,7 +23,7 @@ from optimizer.search.plan import SearchPlan
 from optimizer.search.study import Studies
 from optimizer.search.tasks import together
 from optimizer.tgd import NoCandidate, RefusedEdit, Rewriter, step
-from optimizer.types import Edit, RootCause, Verdict
+from optimizer.types import Edit, Gradient, RootCause, Verdict
 from optimizer.verification import verify
 
 UNANSWERED = "before it was run, it was found not to answer its cause"
@@ -109,7 +109,7 @@ class Proposer:
         """Why the prompt answers badly, best founded first.
 
         What was said about the prompts that it comes from counts too, where it answers the same row badly still; but a
-        cause that nobody names any more is none.
+        cause that nobody names any more is none. Causes with fewer sources than the quorum wait until no other is left.
         """
         fresh = {g.id: g for g in self._studies.gradients(parent) if g.warrants_change}
         rows = {g.loss.trace.generation.id for g in fresh.values()}
@@ -117,7 +117,11 @@ class Proposer:
         while older is not None:
             said |= {g.id: g for g in self._studies.gradients(older) if g.loss.trace.generation.id in rows}
             older = older.parent
-        grouped = group(tuple(said.values()), quorum=self._plan.quorum, per_source=self._plan.per_source)
+        founded = self._named(said.values(), fresh, self._plan.quorum)
+        return founded if founded.causes else self._named(said.values(), fresh, self._plan.least_quorum)
+
+    def _named(self, said: Iterable[Gradient], fresh: Container[str], quorum: int) -> Grouped:
+        grouped = group(tuple(said), quorum=quorum, per_source=self._plan.per_source)
         named = [cause for cause in grouped.causes if any(g.id in fresh for g in cause.gradients)]
         return replace(grouped, causes=tuple(named))
 

@@ -41,6 +41,7 @@ def order_in(folder: Path, seed: int) -> Order:
         evaluator="python:offline_evaluators:phrase",
         settings=Settings(),
         max_task_calls=300,
+        quorum=1,
         seed=seed,
         folder=folder,
     )

@@ -139,6 +139,14 @@ async def test_what_one_row_alone_misses_changes_nothing() -> None:
     assert found.stopped_because == "no root cause stands any more: 1 of 2 independent sources"
 
 
+async def test_what_one_row_alone_misses_is_mended_last_where_that_is_enough() -> None:
+    train = [*rows("t", 4, ["apples"]), *rows("u", 1, ["bridges"])]
+    found = await run(ToyModel(), plan=replace(PLAN, least_quorum=1), train=train, validation=rows("v", 12))
+    assert lines(found) == speaks_of("apples", "bridges")
+    assert found.rounds > 1
+    assert [len(edit.cause.sources) for edit in found.document.edits] == [4, 1]
+
+
 async def test_lines_that_help_nobody_leave_the_seed() -> None:
     found = await run(ToyModel(line="Think of {}.".format), plan=replace(PLAN, max_task_calls=300))
     assert reason(found).startswith(
