@@ -18,7 +18,7 @@ from optimizer.ports import ModelReply, ModelRequest
 from optimizer.types import Verdict
 
 STRANGER = "a stranger's words"
-META = [Refusal(kind="meta-prompt", reason=reason, count=1) for reason in ("critic v2", "repair v1", "rewriter v2")]
+META = [Refusal(kind="meta-prompt", reason=reason, count=1) for reason in ("critic v3", "repair v1", "rewriter v3")]
 
 
 @pytest.fixture

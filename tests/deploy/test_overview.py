@@ -43,7 +43,7 @@ async def test_a_cycle_with_everything(world: World) -> None:
     assert trace["url"] == f"https://cloud.langfuse.com/project/p1/traces/{trace['id']}"
     assert shown["report"]["scored_pairs"] == 100
     assert shown["refused"] == []
-    assert shown["meta_prompts"] == ["critic v2", "repair v1", "rewriter v2"]
+    assert shown["meta_prompts"] == ["critic v3", "repair v1", "rewriter v3"]
     assert [event["state"] for event in shown["events"]] == ["idle", "collecting", "optimizing", "gating", "proposing"]
 
 

@@ -105,7 +105,7 @@ async def test_a_cycle_shows_its_diff_reasons_verdict_and_what_was_not_used(worl
     assert re.search(r"95% interval \+\d+\.\d to \+\d+\.\d", said)
     assert re.search(r"Not used edit .+ 1 History", said)
     assert "example.com" not in said
-    assert "Meta-prompts: critic v2, repair v1, rewriter v2." in said
+    assert "Meta-prompts: critic v3, repair v1, rewriter v3." in said
     assert re.search(r"idle .* collecting .* optimizing .* gating .* proposing .* done : published version 2", said)
 
 
