@@ -27,10 +27,12 @@ class ModelCall:
 
     Args:
         system: the system prompt; none when it is an empty text.
-        message: the template of the user message, with a place for every named field; without it, what the call is
-            given is the user message, texts and images in their order.
+        message: the template of the user message, with a place `{{name}}` for every named field; without it, what the
+            call is given is the user message, texts and images in their order. A place that no field fills stays as it
+            is written.
         role: what the answers are for.
         examples: pairs that are shown to the critic, never to the task model.
+        temperature: of the task model.
         max_tokens: of one answer; the engine's when 0.
 
     Raises:
@@ -57,8 +59,11 @@ class ModelCall:
     def __call__(self, *parts: Part, **fields: Part) -> Variable:
         """The answer to these texts and images, and to the fields of the prompt.
 
+        A plain text becomes an input of its own at every call: give several calls that work on the same text one
+        `Variable`, with a `source` where you know who is behind it.
+
         Raises:
-            BadInput: there is nothing to answer to.
+            BadInput: there is nothing to answer to. When it is computed: the prompt has no place for a field.
         """
         if not parts and self.message is None and not (fields and self.system):
             raise BadInput("a model call was given nothing to answer to", "give it a text, an image or a field")

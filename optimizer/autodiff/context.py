@@ -79,11 +79,15 @@ def use(
     """Compute every graph that is built inside the block with this model.
 
     Where no event loop runs, the work is done in a private one, which lives as long as the outermost block. A model
-    that was used there and has connections is closed with it.
+    that was used there and has connections is closed with it: make a new one for the next block. Inside an event loop
+    the model is the caller's to open and close.
 
     Args:
-        critic_model: the task model when empty.
-        secret: makes the fences around texts of strangers; keep it from whoever writes these texts.
+        model: what answers requests, such as `connectors.openai.OpenAIModel(base_url, api_key)`.
+        task_model: the name by which its server knows the model that your application uses.
+        critic_model: the name of the one that judges, criticises and rewrites; the task model when empty.
+        secret: random bytes, such as `secrets.token_bytes(32)`; they make the fences around texts of strangers. Keep
+            them from whoever writes these texts, and the same ones to send the same requests again.
         samples, attempts, max_tokens, min_share: see `Engine`.
         critic_instructions: how the critic criticises prompts, as a text or as a variable (`critic_variable`).
 
@@ -129,7 +133,7 @@ def _check(task_model: str, secret: bytes, least: int, min_share: float) -> None
 
 @contextmanager
 def no_grad() -> Iterator[None]:
-    """Variables that are computed inside the block need no gradient and pass none on."""
+    """Variables that are computed inside the block need no gradient and pass none on: for answers without criticism."""
     before = _wants_gradients.set(False)
     try:
         yield

@@ -89,7 +89,7 @@ class _State:
 
 
 class TGD:
-    """Textual gradient descent.
+    """Textual gradient descent: edits variables because of their gradients, each edit with its root cause.
 
     Args:
         parameters: variables that hold text and require a gradient.
@@ -154,9 +154,10 @@ class TGD:
             parameter.zero_grad()
 
     def step(self) -> Work[Descent]:
-        """Rewrite every parameter because of its gradients, all at once; all of them change, or none.
+        """Rewrite every parameter because of its gradients, all at once. When one of them fails, none changes.
 
-        Await it inside an event loop; elsewhere it is over when it returns, and `result` is what it came to.
+        Await it inside an event loop, where nothing happens without; elsewhere it is over when it returns, and `result`
+        is what it came to: whether something changed, and if not, why.
 
         Raises:
             BadInput: no language model is in use. Transient, Permanent, OverBudget: the model's own; nothing changed.
@@ -168,6 +169,10 @@ class TGD:
 
     def verdict(self, verdict: Verdict, reason: str) -> None:
         """Say what became of the steps since the last verdict. Only a pass stays; otherwise the old values are back.
+
+        Args:
+            verdict: a `Verdict` of `optimizer.types`, from evidence of your own: the step does not judge itself.
+            reason: in a few words; the rewriter is told.
 
         Raises:
             BadInput: there was no step since.

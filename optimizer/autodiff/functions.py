@@ -35,6 +35,9 @@ def node(
         role: what its results are for; made from the purpose when empty.
         examples: inputs and results that are shown to the critic.
 
+    Returns:
+        A function of variables and plain values; calling it adds a node and runs nothing yet.
+
     Raises:
         BadInput: the purpose is empty, or there are too many examples.
     """

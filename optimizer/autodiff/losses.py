@@ -147,7 +147,13 @@ class JudgedLoss:
 
 
 class ExaminedLoss(JudgedLoss):
-    """A model raises issues with an answer whose solution nobody knows, and never solves the question itself."""
+    """A model raises issues with an answer whose solution nobody knows, and never solves the question itself.
+
+    Args:
+        instruction: what to look at, in the owner's words.
+        judge_model: the engine's critic when empty.
+        passing: the score from which nothing has to change, in (0, 1].
+    """
 
     _system = examiner.SYSTEM
 
@@ -172,7 +178,8 @@ class MetricLoss:
         metric: takes the output and the fields by name, as texts or `Image`s; returns a score in [0, 1] with feedback,
             or a score alone. A function that is no coroutine runs in a thread, so that it holds nobody up. What it
             raises fails its own loss and no other.
-        purpose: what it measures, in words.
+        purpose: what it measures, in words; made from the function's name when empty.
+        passing: the score from which nothing has to change, in (0, 1].
     """
 
     def __init__(self, metric: Metric, *, purpose: str = "", passing: float = PASSING) -> None:
@@ -181,7 +188,7 @@ class MetricLoss:
         self._passing = passing
 
     def __call__(self, output: Variable, **fields: Field) -> Variable:
-        """The loss of this output."""
+        """The loss of this output; the fields reach the metric by their names."""
 
         async def find(node: Node) -> Said:
             value, *others = (parent.value for parent in node.parents)
@@ -211,12 +218,23 @@ def feedback(output: Variable, comment: str, *, source: str = "") -> Variable:
 
     Args:
         source: who said it; who is behind the input when empty.
+
+    Raises:
+        BadInput: the comment is empty.
     """
     return _given(output, LossKind.COMMENT, comment.strip(), source)
 
 
 def correction(output: Variable, better: str, *, source: str = "") -> Variable:
-    """What a person wrote in place of the output: the best loss. The same text confirms the output."""
+    """What a person wrote in place of the output: the best loss. The same text confirms the output.
+
+    Args:
+        better: the whole text that should have come out.
+        source: who wrote it; who is behind the input when empty.
+
+    Raises:
+        BadInput: the text is empty.
+    """
     return _given(output, LossKind.CORRECTION, better.strip(), source)
 
 
@@ -243,7 +261,8 @@ def _judgement(found: object, purpose: str) -> tuple[float, str]:
     score, text = found if isinstance(found, tuple) and len(found) == 2 else (found, "")
     if not isinstance(score, int | float) or not 0 <= score <= 1 or not isinstance(text, str):
         raise BadInput(
-            f"'{purpose}' returned no score", "return a number from 0 to 1, or such a number and a text, or `Scored`"
+            f"the metric '{purpose}' returned something that is no score",
+            "return a number from 0 to 1, or it and a text",
         )
     return float(score), text.strip()
 

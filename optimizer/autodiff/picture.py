@@ -38,6 +38,8 @@ def as_json(variable: Node) -> str:
 def as_mermaid(variable: Node) -> str:
     """The same graph as the text of a Mermaid flowchart. What requires a gradient has a thick border.
 
+    Values are those of now: to see a prompt beside the answers that came from it, draw before `step()`.
+
     Raises:
         BadInput: the graph has a cycle.
     """

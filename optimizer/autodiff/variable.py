@@ -29,7 +29,11 @@ _ROLE_CHARS = 200
 
 
 class Variable(Node):
-    """A text or an image, what it is for, and how it should change; see `Node` for its attributes."""
+    """A text or an image, what it is for, and how it should change; see `Node` for its attributes.
+
+    `value` is its text or image, `text` the same for those who need a `str`. Printing or formatting a variable shows
+    its role, never its value: join variables with `+`, or hand them to a call, so that gradients find the way back.
+    """
 
     __slots__ = ()
 
@@ -37,6 +41,13 @@ class Variable(Node):
         self, value: str | int | float | bytes | Image, *, role: str, requires_grad: bool = False, source: str = ""
     ) -> None:
         """A leaf of the graph.
+
+        Args:
+            value: text, a number, or the bytes of a PNG, JPEG, GIF or WebP file.
+            role: what it is for, in a few words: the one thing that a critic must be told.
+            requires_grad: whether it is to be improved.
+            source: who is behind it: a user, a session, the id of a row. What one source says counts once or a few
+                times, however often it says it.
 
         Raises:
             BadInput: the value is neither text, number nor image, or the role is empty.
@@ -55,7 +66,7 @@ class Variable(Node):
 
     @property
     def value(self) -> Value:
-        """The text or image; where no event loop runs, it is computed first.
+        """The text or image; where no event loop runs, it is computed first. Inside one, await the variable before.
 
         Raises:
             BadInput: it has no value yet, and an event loop runs. TracegradError: why it could not be computed.
@@ -81,10 +92,11 @@ class Variable(Node):
     def backward(self) -> Work[Pass]:
         """Compute what is missing, then send gradients from this loss to every variable that requires them.
 
-        Await it inside an event loop; elsewhere it is over when it returns, and `result` is what it came to.
+        Await it inside an event loop, where nothing happens without; elsewhere it is over when it returns, and `result`
+        is what it came to.
 
         Raises:
-            BadInput: nothing requires a gradient, or the graph has a cycle.
+            BadInput: nothing requires a gradient, no loss is in the graph, or it has a cycle.
             TracegradError: the model's own Permanent and OverBudget; the first failure, when too much failed.
         """
         return settled(backward(self), self.engine)
