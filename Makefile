@@ -48,10 +48,16 @@ check: $(READY)
 bench: $(READY) $(NODE)
 	@$(BIN)/python benchmarks/pull.py
 	@$(BIN)/python benchmarks/model_client.py
+	@$(BIN)/python benchmarks/step.py
+	@$(BIN)/python benchmarks/engine.py
+	@$(BIN)/python benchmarks/quality.py
 
 bench-small: $(READY)
 	@$(BIN)/python benchmarks/pull.py --small
 	@$(BIN)/python benchmarks/model_client.py --small
+	@$(BIN)/python benchmarks/step.py --small
+	@$(BIN)/python benchmarks/engine.py --small
+	@$(BIN)/python benchmarks/quality.py --small
 
 lock:
 	@$(PYTHON) -m venv .uv && .uv/bin/pip install --quiet uv
