@@ -74,7 +74,7 @@ def _number(score: Any) -> float:
     try:
         return float(score)
     except OverflowError:  # an integer that no float reaches
-        return math.inf if score > 0 else -math.inf
+        return math.inf if isinstance(score, int) and score > 0 else -math.inf
 
 
 def _kind(value: Any) -> str:

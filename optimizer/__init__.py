@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from optimizer.autodiff.criticism import Example as Example
     from optimizer.autodiff.descent import TGD as TGD
     from optimizer.autodiff.functions import node as node
+    from optimizer.autodiff.instructions import critic_variable as critic_variable
+    from optimizer.autodiff.instructions import edited as edited
+    from optimizer.autodiff.instructions import rewriter_variable as rewriter_variable
     from optimizer.autodiff.losses import ExaminedLoss as ExaminedLoss
     from optimizer.autodiff.losses import JudgedLoss as JudgedLoss
     from optimizer.autodiff.losses import MetricLoss as MetricLoss
@@ -34,6 +37,7 @@ _HOMES = {
     "autodiff.criticism": ("Example",),
     "autodiff.descent": ("TGD",),
     "autodiff.functions": ("node",),
+    "autodiff.instructions": ("critic_variable", "edited", "rewriter_variable"),
     "autodiff.losses": ("ExaminedLoss", "JudgedLoss", "MetricLoss", "correction", "feedback"),
     "autodiff.picture": ("as_json", "as_mermaid"),
     "autodiff.sums": ("mean", "total"),
