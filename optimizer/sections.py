@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 from optimizer.rows import Line
 
-_HEADING = re.compile(r" {0,3}#{1,6}[ \t]+(?P<title>\S.*?)[ \t]*(?:[ \t]#+[ \t]*)?")
+_HEADING = re.compile(r" {0,3}#{1,6}[ \t]+(?P<title>\S.*)")
 _OPENING = re.compile(r"[ \t]*<(?P<name>[^\W\d][\w.-]{0,63})(?:[ \t][^<>]*)?(?<!/)>[ \t]*")
 _CLOSING = re.compile(r"[ \t]*</(?P<name>[^\W\d][\w.-]{0,63})[ \t]*>[ \t]*")
-_FENCE = re.compile(r" {0,3}(?P<mark>`{3,}|~{3,})(?P<info>[^`]*)")
+_FENCE = re.compile(r" {0,3}(?P<mark>`{3,}+|~{3,}+)(?P<info>[^`]*)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +39,7 @@ def sections_of(lines: Sequence[Line], *, start: str, title: str) -> tuple[Secti
         start: id of the place before the first line.
         title: name of what comes before any heading or tag.
     """
-    headings, tags = _marks(lines)
+    opened, tags = _marks(lines)
     closings = frozenset(tags.values())
     titles, members = {start: title}, dict[str, list[str]]()
     here, outer = start, list[tuple[str, str]]()
@@ -48,18 +48,18 @@ def sections_of(lines: Sequence[Line], *, start: str, title: str) -> tuple[Secti
             here, left = outer.pop()
             members[left].append(line.id)
             continue
-        if found := headings.get(number) or (_OPENING.fullmatch(line.text) if number in tags else None):
+        if number in opened:
             if number in tags:
                 outer.append((here, line.id))
             here = line.id
-            titles[here] = found[1]
+            titles[here] = opened[number]
         members.setdefault(here, []).append(line.id)
     return tuple(Section(id=key, title=titles[key], lines=tuple(ids)) for key, ids in members.items())
 
 
-def _marks(lines: Sequence[Line]) -> tuple[dict[int, re.Match[str]], dict[int, int]]:
-    """The headings by the number of their line, and for the lines of opening tags those of their closing ones."""
-    headings, tags = dict[int, re.Match[str]](), dict[int, int]()
+def _marks(lines: Sequence[Line]) -> tuple[dict[int, str], dict[int, int]]:
+    """What sections are called by the number of the line that opens them; of opening tags, the closing tag's line."""
+    titles, tags = dict[int, str](), dict[int, int]()
     pending, names = list[tuple[str, int]](), Counter[str]()
     fence = ""
     for number, line in enumerate(lines):
@@ -69,7 +69,7 @@ def _marks(lines: Sequence[Line]) -> tuple[dict[int, re.Match[str]], dict[int, i
         elif mark:
             fence = mark["mark"]
         elif heading := _HEADING.fullmatch(line.text):
-            headings[number] = heading
+            titles[number] = _title(heading[1])
         elif opening := _OPENING.fullmatch(line.text):
             pending.append((opening[1], number))
             names[opening[1]] += 1
@@ -78,5 +78,12 @@ def _marks(lines: Sequence[Line]) -> tuple[dict[int, re.Match[str]], dict[int, i
             while name != closing[1]:  # what was opened since is not closed, so it opens nothing
                 name, at = pending.pop()
                 names[name] -= 1
-            tags[at] = number
-    return headings, tags
+            tags[at], titles[at] = number, name
+    return titles, tags
+
+
+def _title(text: str) -> str:
+    """A heading without the spaces and the number signs that may close it."""
+    text = text.rstrip(" \t")
+    bare = text.rstrip("#")
+    return bare.rstrip(" \t") if bare.endswith((" ", "\t")) else text

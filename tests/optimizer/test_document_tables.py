@@ -192,6 +192,13 @@ def test_a_text_has_these_sections(body: str, sections: list[tuple[str, str, str
     assert found == sections
 
 
+def test_long_lines_cost_no_more_than_many_short_ones() -> None:
+    """Looked through again from each of their characters, these would keep the processor busy for an hour."""
+    title = f"a{' ' * 300_000}b"
+    sections = Document.of(f"{'~' * 300_000}`\n# {title} ##").sections
+    assert [(section.id, section.title) for section in sections] == [("0", ""), ("2", title)]
+
+
 def test_every_message_begins_a_section() -> None:
     chat = (
         Message(role="system", content="a\n# T\nb"),
