@@ -7,6 +7,7 @@ strangers' text and is meant for this address alone: redirects are never followe
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
@@ -77,6 +78,20 @@ class HttpJudge:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._client.aclose()
+
+    async def check(self) -> None:
+        """Connect once and send nothing, before answers are paid for that nobody could judge. Raises BadInput."""
+        port = self._url.port or (443 if self._url.scheme == "https" else 80)
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                _, writer = await asyncio.open_connection(self._url.host, port)
+        except OSError as error:  # a timeout is one
+            raise BadInput(
+                f"nobody answers at the evaluator's address {self.name}", "start it, or correct the address"
+            ) from error
+        writer.close()
+        with suppress(OSError):
+            await writer.wait_closed()
 
     async def judge(self, case: Case, output: str) -> Scored | Unscored:
         """Judge one answer; see the port.

@@ -27,6 +27,7 @@ from connectors.pricing import Prices
 from optimizer.errors import (
     BadAnswer,
     BadCredentials,
+    BadInput,
     BadSettings,
     Declined,
     NotFound,
@@ -122,6 +123,8 @@ class OpenAIModel:
 
     async def complete(self, request: ModelRequest) -> ModelReply:
         """Answer one request; see `optimizer.ports.LanguageModel`."""
+        if self._client.is_closed():
+            raise BadInput("this model's connections are closed", "make a new OpenAIModel for each loop or `use` block")
         # the place is kept during waits: a server that is short of breath sees fewer calls, not other calls
         async with self._places:
             return reply(await self._patient(request), request, self._prices, self._server)
@@ -194,7 +197,7 @@ class OpenAIModel:
         if status in (408, 409) or status >= 500:
             return ServerFault(f"{self._server} failed ({status}){said}", retry_after_s=retry_after_s(headers))
         if status in (401, 403):
-            return BadCredentials(f"{self._server} refused the API key ({status}){said}", "check the model's api_key")
+            return BadCredentials(f"{self._server} refused the API key ({status}){said}", "check the model's API key")
         if status == 404:
             return NotFound(
                 f"{self._server} knows no model '{request.model}'{said}",

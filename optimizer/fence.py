@@ -16,7 +16,7 @@ import hashlib
 import hmac
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count, takewhile
 
 from optimizer.identity import Json, digest
@@ -37,7 +37,7 @@ class Fence:
         text_chars: budget of every string inside, counted as it is quoted.
     """
 
-    secret: bytes
+    secret: bytes = field(repr=False)
     seed: str
     text_chars: int = TEXT_CHARS
 

@@ -226,7 +226,8 @@ def main() -> None:
         sys.exit(code if isinstance(code, int) else DONE)
     except TyperException as error:
         said = error.format_message().rstrip(".")
-        print(f"tracegrad: {said}; run `tracegrad --help` to see what there is.", file=sys.stderr)
+        asked = getattr(getattr(error, "ctx", None), "command_path", "tracegrad")
+        print(f"tracegrad: {said}; run `{asked} --help` to see what there is.", file=sys.stderr)
         sys.exit(USAGE)
     except (typer.Abort, KeyboardInterrupt):
         print(
@@ -251,7 +252,7 @@ def complain(error: Exception) -> int:
     elif isinstance(error, Permanent):
         said, code = str(error), OUTSIDE
     elif isinstance(error, Transient):
-        said, code = f"{error}; nothing was changed, so run the command again in a while.", OUTSIDE
+        said, code = f"{error}; nothing was changed: check the address, or run the command again in a while.", OUTSIDE
     elif isinstance(error, TracegradError):
         said, code = f"{error}; run the command again with --debug and report what it prints.", COULD_NOT_RUN
     else:

@@ -30,6 +30,7 @@ async def opened(
         yield python_judge.load(rest, folder)
     elif kind in ("http", "https"):
         async with http_judge.HttpJudge(spec) as judge:
+            await judge.check()
             yield judge
     elif kind == "judge" and rest:
         yield ModelJudge(model, judge_model, read(folder / rest).strip(), fence_secret=secret)

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -423,3 +424,15 @@ async def test_every_judge_keeps_the_ports_promises(
             assert result.reason
         else:
             assert result == Scored(value=thought[0], reason=thought[1])
+
+
+async def test_an_address_where_nobody_listens_is_found_before_any_answer_is_paid(serving: Serving) -> None:
+    url, server = serving(JSONResponse({"score": 1}))
+    async with HttpJudge(url) as judge:
+        await judge.check()
+    assert server.rows == []
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    async with HttpJudge(f"http://127.0.0.1:{port}/grade") as judge:
+        with pytest.raises(BadInput, match="start it, or correct the address"):
+            await judge.check()

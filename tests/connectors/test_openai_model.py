@@ -148,7 +148,7 @@ async def test_unusable_replies_are_raised_once_with_what_they_cost(
 @pytest.mark.parametrize(
     ("answer", "kind", "words"),
     [
-        (failure(401, f"Incorrect key {KEY}"), BadCredentials, "Incorrect key ***; check the model's api_key."),
+        (failure(401, f"Incorrect key {KEY}"), BadCredentials, "Incorrect key ***; check the model's API key."),
         (failure(403), BadCredentials, "403"),
         (failure(404, "no such model"), NotFound, "knows no model 'tiny': no such model; check the name"),
         (failure(400, "too long " * 100), Declined, "refused the task request (400): too long"),

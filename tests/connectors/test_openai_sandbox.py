@@ -8,7 +8,7 @@ from connectors.openai import CallRules, OpenAIModel
 from optimizer.backward import numbered
 from optimizer.critic import Critic, criticise
 from optimizer.document import Document
-from optimizer.errors import BadCredentials, NotFound
+from optimizer.errors import BadCredentials, BadInput, NotFound
 from optimizer.fence import Fence
 from optimizer.identity import Json
 from optimizer.ports import ModelRequest
@@ -55,7 +55,7 @@ async def test_a_judgement_arrives_either_way(structured: bool) -> None:
 async def test_a_wrong_key_and_an_unknown_model_say_what_to_do() -> None:
     with serve(create_app()) as base_url:
         async with OpenAIModel(f"{base_url}/v1", "sk-wrong") as model:
-            with pytest.raises(BadCredentials, match=r"check the model's api_key\.$"):
+            with pytest.raises(BadCredentials, match=r"check the model's API key\.$"):
                 await model.complete(judgement())
         async with OpenAIModel(f"{base_url}/v1", "sk-sandbox", rules=CallRules(attempts=1)) as model:
             with pytest.raises(NotFound, match=r"knows no model 'sim-nobody'"):
@@ -79,3 +79,12 @@ async def test_independent_criticisms_differ_over_the_wire_and_come_back_the_sam
             said, again = [await criticise(shown, about, model, critic=critic, fence=fence) for _ in range(2)]
     assert len(said) > 1
     assert said == again
+
+
+async def test_a_model_that_was_closed_says_so() -> None:
+    with serve(create_app()) as base_url:
+        model = OpenAIModel(f"{base_url}/v1", "sk-sandbox")
+        async with model:
+            await model.complete(judgement())
+        with pytest.raises(BadInput, match="connections are closed; make a new OpenAIModel"):
+            await model.complete(judgement())

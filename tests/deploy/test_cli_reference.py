@@ -109,7 +109,7 @@ def test_help_does_not_import_what_commands_need() -> None:
         (
             Unreachable("no answer"),
             3,
-            "tracegrad: no answer; nothing was changed, so run the command again in a while.\n",
+            "tracegrad: no answer; nothing was changed: check the address, or run the command again in a while.\n",
         ),
         (
             BadReply("nonsense"),

@@ -98,3 +98,7 @@ def test_a_budget_too_small_for_any_text_leaves_the_marker(chars: int) -> None:
 
 def test_a_text_within_the_budget_is_left_alone() -> None:
     assert excerpt("x" * 100, 100) == "x" * 100
+
+
+def test_the_secret_is_not_shown() -> None:
+    assert "hush" not in repr(Fence.of(b"hush"))
