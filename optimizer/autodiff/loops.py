@@ -142,6 +142,14 @@ async def called(home: Home | None, function: Callable[..., Any], *args: object,
         return await function(*args, **fields)
     loop, context = asyncio.get_running_loop(), copy_context()
     context.run(_waiting.set, loop)
-    work = partial(context.run, function, *args, **fields)
+    work = partial(context.run, _guarded, function, *args, **fields)
     found = await loop.run_in_executor(home.pool() if home else None, work)
     return await found if isawaitable(found) else found
+
+
+def _guarded(function: Callable[..., Any], *args: object, **fields: object) -> Any:
+    """The call, without the one exception that a future refuses: it would be waited for for ever."""
+    try:
+        return function(*args, **fields)
+    except StopIteration as error:
+        raise RuntimeError("StopIteration") from error

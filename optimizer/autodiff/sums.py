@@ -6,7 +6,9 @@ from dataclasses import dataclass, replace
 
 from optimizer.autodiff.node import Flow, Node, Value
 from optimizer.autodiff.variable import Variable
+from optimizer.critic import SHOWN_CHARS
 from optimizer.errors import BadInput
+from optimizer.fence import excerpt
 
 
 def total(losses: Sequence[Variable]) -> Variable:
@@ -45,13 +47,16 @@ class _Sum:
         failures = [parent.failure for parent in node.parents if parent.failure is not None]
         if failures and not node.enough(failed=len(failures), of=len(node.parents)):
             raise failures[0]
-        texts = [parent.text for parent in node.parents if parent.failure is None]
-        numbers = _numbers(texts)
+        there = [parent for parent in node.parents if parent.failure is None]
+        numbers = _numbers([parent.text for parent in there])
         if numbers is not None:
             return f"{sum(numbers) / (1 if self.weight == 1.0 else len(numbers)):g}"
+        # what is added to itself says nothing twice, or sums of sums would double their text with every level
+        texts = [parent.text for parent in dict.fromkeys(there)]
         if self.weight == 1.0:
-            return "\n".join(texts)
-        return "\n".join(f"({count} times) {text}" if count > 1 else text for text, count in Counter(texts).items())
+            return excerpt("\n".join(texts), SHOWN_CHARS)
+        counted = (f"({count} times) {text}" if count > 1 else text for text, count in Counter(texts).items())
+        return excerpt("\n".join(counted), SHOWN_CHARS)
 
     async def backward(self, node: Node, about: Node) -> Flow:  # noqa: ARG002  # the same for all
         """The gradients of the sum, each once, by their weight."""

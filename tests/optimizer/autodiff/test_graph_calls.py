@@ -279,6 +279,12 @@ async def test_a_function_may_use_the_graph_itself() -> None:
         assert (await node(ask_again, purpose="ask again")("q")).text == "Inner.(q)"
 
 
+async def test_a_function_that_runs_out_of_items_does_not_hang_the_graph() -> None:
+    result = node(lambda _: next(iter([])), purpose="take the first")(question("q"))
+    with pytest.raises(Declined, match="RuntimeError"):
+        (await result).text  # noqa: B018
+
+
 async def test_what_a_function_raises_fails_its_node_in_one_sentence_without_its_words() -> None:
     def broken(text: str) -> str:
         raise KeyError(f"secret of {text}")

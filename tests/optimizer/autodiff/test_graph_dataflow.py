@@ -148,6 +148,15 @@ async def test_a_loss_that_is_added_to_itself_again_and_again_stays_one_loss() -
     assert about.gradients[0].loss.weight == 1.0
 
 
+@pytest.mark.parametrize("put_together", [total, mean])
+async def test_sums_of_sums_do_not_double_their_text(put_together: Callable[[list[Variable]], Variable]) -> None:
+    loss, other = (bad(Variable(text, role="answer", requires_grad=True), words=text) for text in ("x", "y"))
+    for _ in range(60):
+        loss = put_together([loss, loss, other])
+    await loss.backward()
+    assert len(loss.text) < 100_000
+
+
 async def test_a_chain_of_1100_calls_goes_all_the_way_back() -> None:
     model, system = EchoModel(lambda r: "x" if r.purpose == "task" else criticism("worse")), prompt("S")
     with use(model, task_model="task", secret=b"secret"):
