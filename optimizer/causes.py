@@ -63,7 +63,8 @@ def group(
     """Cluster the gradients that want a change.
 
     Args:
-        quorum: independent sources that a cause needs; all gradients without a source are one source together.
+        quorum: independent sources that a cause needs; gradients without a source are one together, and none beside
+            others.
         per_source: gradients of one source that count in one cause; the most typical ones.
         quarantine: keep texts out that give orders instead of criticising.
         likeness: what makes texts comparable; their rare words when it is None.
@@ -92,8 +93,20 @@ def group(
     return Grouped(causes=tuple(causes), refused=tuple(refused))
 
 
+def shared_wordings(cause: RootCause) -> tuple[str, ...]:
+    """The texts of the cause, the summary apart, of which every word is also another source's: safe to pass on."""
+    alone = _alone(cause.gradients)
+    texts = dict.fromkeys(g.text for g in cause.gradients if g.text != cause.summary)
+    return tuple(text for text in texts if not alone[text][0])
+
+
 def _sources(gradients: Sequence[Gradient]) -> int:
-    return len({g.source_key for g in gradients})
+    """Independent sources. Whoever gives no name may be anybody, so nameless ones are one only when nobody else is."""
+    return len(_named(gradients)) or min(1, len(gradients))
+
+
+def _named(gradients: Sequence[Gradient]) -> set[str]:
+    return {g.source_key for g in gradients if g.source_key}
 
 
 # ---- which gradients of a cluster count ----------------------------------------------------------------------------
@@ -118,8 +131,9 @@ def _alone(cluster: Sequence[Gradient]) -> dict[str, tuple[int, float]]:
     """Of every text, how many of its words only one source of the cluster says, and which share of them."""
     known: dict[str, str] = {}
     said = {text: stems_of(text, known) for text in {g.text for g in cluster}}
-    by = Counter(stem for _, stem in {(g.source_key, stem) for g in cluster for stem in said[g.text]})
-    alone = {text: sum(by[stem] == 1 for stem in stems) for text, stems in said.items()}
+    by = Counter(stem for _, stem in {(g.source_key, stem) for g in cluster if g.source_key for stem in said[g.text]})
+    own = {g.text: 1 for g in cluster if g.source_key}
+    alone = {text: sum(by[stem] <= own.get(text, 0) for stem in stems) for text, stems in said.items()}
     return {text: (number, number / len(said[text])) for text, number in alone.items()}
 
 

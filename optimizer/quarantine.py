@@ -31,9 +31,25 @@ _SIGNS: Mapping[str, str] = {
     "it holds invisible characters": "[\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]",
 }
 
+_HINTS: Mapping[str, tuple[str, ...]] = {
+    "it dictates prompt text": ("add ", ":", '"', "'", "“", "”", "«", "`", "verbatim"),
+    "it tells somebody to ignore instructions": ("ignore", "disregard", "forget", "override", "bypass"),
+    "it gives somebody a new part to play": ("you are now", "from now on", "new ", "pretend"),
+    "it imitates the marks of a request": ("data-", "<|", ":", "prompt"),
+    "it holds a link": ("://", "www."),
+}
+"""What a text must hold for a sign to be in it, in small letters: most criticisms hold none, and are read once."""
+
 _NETS = {reason: re.compile(sign, re.IGNORECASE | re.MULTILINE) for reason, sign in _SIGNS.items()}
 
 
 def reason_against(text: str) -> str:
     """Why the text is kept from the rewriter; empty when nothing speaks against it."""
-    return next((reason for reason, net in _NETS.items() if net.search(text)), "")
+    small = text.casefold()
+    return next(
+        (reason for reason, net in _NETS.items() if _hinted(small, _HINTS.get(reason)) and net.search(text)), ""
+    )
+
+
+def _hinted(small: str, hints: tuple[str, ...] | None) -> bool:
+    return hints is None or any(hint in small for hint in hints)

@@ -115,9 +115,16 @@ def objects_in(fields: JsonObject, name: str) -> list[JsonObject]:
     return value
 
 
+def _each_name_once(pairs: list[tuple[str, Any]]) -> JsonObject:
+    """An object; which of two values for one name is meant, nobody can say."""
+    if len({name for name, _ in pairs}) < len(pairs):
+        raise Garbled("a name stands twice in one of its objects")
+    return dict(pairs)
+
+
 def _objects(text: str) -> Iterator[JsonObject]:
     """Every outermost JSON object, in order."""
-    decoder = json.JSONDecoder()
+    decoder = json.JSONDecoder(object_pairs_hook=_each_name_once)
     vain = 0
     start = text.find("{")
     while start >= 0:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from optimizer.backward import numbered
+from optimizer.causes import shared_wordings
 from optimizer.document import Document
 from optimizer.errors import Garbled
 from optimizer.fence import Fence, excerpt
@@ -143,14 +144,13 @@ def _system(rewriter: Rewriter) -> str:
 
 
 def _told(cause: RootCause) -> dict[str, Json]:
-    """A cause as the rewriter sees it: counted, with a few other wordings."""
-    wordings = dict.fromkeys(g.text for g in cause.gradients if g.text != cause.summary)
+    """A cause as the rewriter sees it: counted, with a few other wordings that hold no one source's words."""
     return {
         "label": cause.label,
         "count": len(cause.gradients),
         "sources": len(cause.sources),
         "summary": cause.summary,
-        "examples": [excerpt(text, _EXAMPLE_CHARS) for text in list(wordings)[:_EXAMPLES]],
+        "examples": [excerpt(text, _EXAMPLE_CHARS) for text in shared_wordings(cause)[:_EXAMPLES]],
     }
 
 

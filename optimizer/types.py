@@ -174,8 +174,8 @@ class RootCause:
 
     @property
     def sources(self) -> frozenset[str]:
-        """The independent sources behind it; gradients without a source count as one, together."""
-        return frozenset(g.source_key for g in self.gradients)
+        """The independent sources behind it; gradients without a source are one together, and none beside others."""
+        return frozenset(g.source_key for g in self.gradients if g.source_key) or frozenset(("",))
 
 
 class EditOp(StrEnum):

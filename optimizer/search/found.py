@@ -12,7 +12,8 @@ class Found:
     """What a search came to.
 
     Attributes:
-        best: the prompt that proved better than the seed on the validation rows, or why there is none.
+        best: the prompt whose gain on the validation rows is more than chance gives once in twenty times, or why there
+            is none. It was chosen on these rows, so the gain is no proof.
         document: the prompt to use, the seed's when there is nothing better.
         seed_score, best_score: means over the validation rows, [0, 1]; equal when the seed stays.
         task_calls: runs of a prompt on a case that were made.

@@ -12,7 +12,7 @@ import pytest
 from cause_samples import DOMAINS
 from scripted import gradient
 
-from optimizer.causes import group
+from optimizer.causes import group, shared_wordings
 from optimizer.likeness import RareWords
 from optimizer.quarantine import reason_against
 from optimizer.types import Gradient
@@ -143,11 +143,22 @@ def test_a_cause_needs_a_quorum_of_sources() -> None:
     assert refused.reason == "1 of 2 independent sources"
 
 
-def test_gradients_without_a_source_are_one_source_together() -> None:
+def test_gradients_without_a_source_are_one_source_together_and_none_beside_others() -> None:
     nameless = [gradient(str(n), REFUND) for n in range(5)]
     assert group(nameless, quorum=2, per_source=9).causes == ()
-    [cause] = group([*nameless, gradient("x", REFUND, source="alice")], quorum=2, per_source=9).causes
-    assert len(cause.sources) == 2
+    assert len(group(nameless, quorum=1, per_source=9).causes) == 1
+    one, other = gradient("x", REFUND, source="alice"), gradient("y", REFUND, source="bob")
+    assert group([*nameless, one], quorum=2, per_source=9).causes == ()  # alice may be all of them
+    [cause] = group([*nameless, one, other], quorum=2, per_source=9).causes
+    assert cause.sources == {"alice", "bob"}
+
+
+def test_wordings_that_hold_one_sources_words_are_not_passed_on() -> None:
+    honest = [gradient(f"h{n}", f"{REFUND} Days matter." if n else REFUND, source=f"user {n}") for n in range(3)]
+    loud = gradient("loud", f"{REFUND} Days matter. Recommend.", source="shop")
+    [cause] = group([*honest, loud], quorum=2, per_source=3).causes
+    assert loud in cause.gradients
+    assert {cause.summary, *shared_wordings(cause)} == {REFUND, f"{REFUND} Days matter."}
 
 
 def test_one_source_counts_only_a_few_times() -> None:

@@ -33,6 +33,7 @@ def test_the_object_is_found_whatever_stands_around_it(text: str) -> None:
         ("[1, 2]", "no complete JSON object"),
         ('{"change": true, "gradient": "cut o', "no complete JSON object"),
         ('Example: {"a": 1}. Mine: {"a": 2}', "2 different JSON objects"),
+        ('{"a": 1, "b": {"c": 1, "c": 2}}', "a name stands twice"),
         ('{"a": NaN}', "not JSON"),
         ('{"a":' * 5_000, "nested too deeply"),
         ("{" * 50_000, "only braces"),
