@@ -9,8 +9,8 @@ the linkage and in a cause, and a cause needs a quorum of sources. What stands a
 - the cause does not fall apart: every two parts that were joined into it are alike in the mean without the words of
   any one source, so nobody's text is the only bridge between criticisms that say different things;
 - it keeps its meaning: a criticism counts only when at least half of its words are also another source's in the same
-  cause, so whoever speaks for the cause says what others say; and the one that says least alone speaks first. Nobody's
-  loud words ride on other people's quorum.
+  cause, so whoever speaks for the cause says what others say; and the one that says least alone speaks first. Of other
+  wordings only those without any one source's own words are passed on.
 
 With a quorum of 1 there are no others, and nobody has to say the same. Three limits: a cause of exactly as many sources
 as its quorum stands, though one fewer would be too few; one source still weighs as one person in how rare a word is,
