@@ -23,12 +23,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from connectors.memory import ScriptedModel
-from optimizer.causes import group
+from optimizer.causes.grouping import group
 from optimizer.fence import Fence
 from optimizer.ports import ModelRequest
 from optimizer.prompts import PromptVersion
-from optimizer.rewriting import Rewriter
-from optimizer.tgd import step
+from optimizer.steps.rewriting import Rewriter
+from optimizer.steps.tgd import step
 from optimizer.types import UNDATED, Generation, Gradient, LossKind, TextLoss, Trace
 
 MOST_S = 2.0

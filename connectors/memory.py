@@ -9,10 +9,10 @@ from datetime import datetime
 from inspect import isawaitable
 
 from optimizer.errors import NotFound
-from optimizer.losses import is_complaint
 from optimizer.ports import ModelReply, ModelRequest
 from optimizer.prompts import Body, Head, PromptVersion, Published, Superseded
 from optimizer.rules import ScoreRule
+from optimizer.traces.losses import is_complaint
 from optimizer.types import Case, Generation, Score, Scored, Unscored, Window
 
 Answer = str | ModelReply | Exception

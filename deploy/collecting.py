@@ -16,8 +16,8 @@ from deploy.wiring import House
 from optimizer.engine import in_turns
 from optimizer.errors import NotFound
 from optimizer.identity import Json, digest
-from optimizer.losses import is_complaint, join, text_losses
 from optimizer.prompts import Head
+from optimizer.traces.losses import is_complaint, join, text_losses
 from optimizer.types import Generation, TextLoss, Window
 
 OVERLAP = timedelta(minutes=30)

@@ -19,7 +19,7 @@ from deploy.settings import PromptSettings, Settings
 from optimizer.errors import NotFound, TracegradError, Transient
 from optimizer.ports import CaseSource, Clock, LanguageModel, ModelRequest, PromptRegistry, TraceSource
 from optimizer.prompts import Head, Message
-from optimizer.replay import NotReplayable, rebuild
+from optimizer.traces.replay import NotReplayable, rebuild
 from optimizer.types import Generation, Missing, Score, Window
 
 SAMPLE = 300

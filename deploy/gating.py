@@ -18,7 +18,7 @@ from optimizer.errors import NotFound
 from optimizer.identity import Json, digest
 from optimizer.ports import CaseSource, Evaluator, PromptRegistry
 from optimizer.prompts import Body, PromptVersion
-from optimizer.replay import rebuild
+from optimizer.traces.replay import rebuild
 from optimizer.types import (
     Arm,
     Candidate,

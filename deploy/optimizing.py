@@ -9,11 +9,11 @@ from deploy.settings import PromptSettings, Settings
 from deploy.store.fence import Run
 from deploy.store.refusals import META_PROMPT, Refusal
 from deploy.wiring import House
-from optimizer.document import Document
+from optimizer.documents.document import Document
 from optimizer.engine import NoCandidate, Outcome, Plan, optimize
 from optimizer.fence import Fence
-from optimizer.history import PastStep
 from optimizer.identity import Json
+from optimizer.steps.history import PastStep
 from optimizer.types import TextLoss
 
 CYCLES_REMEMBERED = 8

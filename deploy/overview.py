@@ -15,7 +15,7 @@ from deploy.store.cycles import CycleRow
 from deploy.store.facade import Store
 from deploy.store.refusals import META_PROMPT
 from gates.report import as_document
-from optimizer.document import ChangeOp, Document
+from optimizer.documents.document import ChangeOp, Document
 from optimizer.errors import NotFound
 from optimizer.fence import excerpt
 from optimizer.types import Candidate, Edit, Missing, Usage

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from optimizer.autodiff.sums import mean as mean
     from optimizer.autodiff.sums import total as total
     from optimizer.autodiff.variable import Variable as Variable
-    from optimizer.rewriting import Revision as Revision
+    from optimizer.steps.rewriting import Revision as Revision
 
 _HOMES = {
     "autodiff.calls": ("ModelCall",),
@@ -42,7 +42,7 @@ _HOMES = {
     "autodiff.picture": ("as_json", "as_mermaid"),
     "autodiff.sums": ("mean", "total"),
     "autodiff.variable": ("Variable",),
-    "rewriting": ("Revision",),
+    "steps.rewriting": ("Revision",),
 }
 _HOME_OF = {name: f"optimizer.{home}" for home, names in _HOMES.items() for name in names}
 

@@ -10,18 +10,18 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from optimizer.backward import Critic, DroppedLoss, backward
-from optimizer.causes import RefusedCause, group
-from optimizer.document import Document
+from optimizer.causes.grouping import RefusedCause, group
+from optimizer.documents.document import Document
 from optimizer.fence import Fence
-from optimizer.guard import Limits
-from optimizer.history import PastStep
+from optimizer.guards.guard import Limits
 from optimizer.meta import critic as critic_meta
 from optimizer.meta import repair as repair_meta
 from optimizer.meta import rewriter as rewriter_meta
 from optimizer.ports import LanguageModel
 from optimizer.prompts import PromptVersion
-from optimizer.tgd import NoCandidate, RefusedEdit, Rewriter, Step, step
+from optimizer.steps.backward import Critic, DroppedLoss, backward
+from optimizer.steps.history import PastStep
+from optimizer.steps.tgd import NoCandidate, RefusedEdit, Rewriter, Step, step
 from optimizer.types import Candidate, Gradient, RootCause, TextLoss
 
 __all__ = ["META_VERSIONS", "NoCandidate", "Outcome", "Plan", "in_turns", "optimize"]

@@ -23,8 +23,8 @@ from connectors.langfuse.queries import (
 )
 from connectors.langfuse.rows import OBSERVATIONS, SCORES, ObservationRow, ScoreRow, is_score, to_generation, to_score
 from connectors.langfuse.settings import LangfuseAccess
-from optimizer.losses import is_complaint
 from optimizer.rules import ScoreRule
+from optimizer.traces.losses import is_complaint
 from optimizer.types import Generation, Score, Window
 
 

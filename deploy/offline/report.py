@@ -14,7 +14,7 @@ from deploy.offline.ledger import Jury, Ledger
 from deploy.offline.rows import repeated
 from deploy.offline.run import Files, Order
 from gates.statistics import interval
-from optimizer.document import Change, ChangeOp, Document
+from optimizer.documents.document import Change, ChangeOp, Document
 from optimizer.engine import META_VERSIONS
 from optimizer.meta import judge as judge_meta
 from optimizer.meta import verifier as verifier_meta

@@ -12,13 +12,13 @@ from dataclasses import dataclass, replace
 from optimizer.autodiff.context import worded
 from optimizer.autodiff.node import Flow, Node
 from optimizer.autodiff.summary import told
-from optimizer.backward import numbered
-from optimizer.critic import Critic, Criticism, Place, criticise
-from optimizer.document import Document
+from optimizer.documents.document import Document
 from optimizer.errors import BadInput, BadReply, Declined, TracegradError, Transient
 from optimizer.fence import TEXT_CHARS, excerpt
 from optimizer.identity import Json
 from optimizer.images import Image
+from optimizer.steps.backward import numbered
+from optimizer.steps.critic import Critic, Criticism, Place, criticise
 from optimizer.types import Gradient, LossKind
 
 _INPUTS = 40

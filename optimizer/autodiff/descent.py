@@ -18,15 +18,15 @@ from dataclasses import dataclass, replace
 from optimizer.autodiff.context import Engine, Instructions, engine_in_use, settled, worded
 from optimizer.autodiff.loops import Work
 from optimizer.autodiff.variable import Variable
-from optimizer.causes import RefusedCause, group
-from optimizer.document import Document
+from optimizer.causes.grouping import RefusedCause, group
+from optimizer.documents.document import Document
 from optimizer.errors import BadInput
-from optimizer.guard import Limits
-from optimizer.history import PastStep
+from optimizer.guards.guard import Limits
 from optimizer.images import Image
 from optimizer.prompts import Body
-from optimizer.rewriting import Revision, Rewriter
-from optimizer.tgd import NoCandidate, Step, step
+from optimizer.steps.history import PastStep
+from optimizer.steps.rewriting import Revision, Rewriter
+from optimizer.steps.tgd import NoCandidate, Step, step
 from optimizer.types import Gradient, Missing, Verdict
 
 

@@ -20,14 +20,14 @@ from optimizer.autodiff.criticism import criticised
 from optimizer.autodiff.descent import source_texts
 from optimizer.autodiff.node import Flow, Node, Value
 from optimizer.autodiff.variable import Variable
-from optimizer.causes import group
-from optimizer.document import Document
+from optimizer.causes.grouping import group
+from optimizer.documents.document import Document
 from optimizer.errors import BadInput
 from optimizer.identity import canonical
 from optimizer.meta import critic as critic_meta
 from optimizer.meta import rewriter as rewriter_meta
-from optimizer.rewriting import Rewriter, fitting
-from optimizer.tgd import step
+from optimizer.steps.rewriting import Rewriter, fitting
+from optimizer.steps.tgd import step
 from optimizer.types import Gradient, RootCause
 
 _REWRITER = Rewriter(model="", attempts=1, max_tokens=4_096, max_causes=8, causes_chars=12_000)

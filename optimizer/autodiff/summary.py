@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from optimizer.causes import group
+from optimizer.causes.grouping import group
 from optimizer.fence import excerpt
 from optimizer.types import Gradient
 

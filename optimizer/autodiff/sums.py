@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 
 from optimizer.autodiff.node import Flow, Node, Value
 from optimizer.autodiff.variable import Variable
-from optimizer.critic import SHOWN_CHARS
 from optimizer.errors import BadInput
 from optimizer.fence import excerpt
+from optimizer.steps.critic import SHOWN_CHARS
 
 
 def total(losses: Sequence[Variable]) -> Variable:

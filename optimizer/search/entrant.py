@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from math import fsum
 from typing import Self
 
-from optimizer.document import Document
+from optimizer.documents.document import Document
 from optimizer.identity import digest
 from optimizer.prompts import Body, body_json
 from optimizer.template import contents

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from optimizer.document import Document
-from optimizer.tgd import NoCandidate, RefusedEdit
+from optimizer.documents.document import Document
+from optimizer.steps.tgd import NoCandidate, RefusedEdit
 from optimizer.types import Candidate, Usage
 
 

@@ -5,9 +5,9 @@ The rewriter is shown the latest steps, so that it does not propose the same aga
 
 from collections.abc import Sequence
 
-from optimizer.document import Document
-from optimizer.history import PastStep
-from optimizer.tgd import RefusedEdit
+from optimizer.documents.document import Document
+from optimizer.steps.history import PastStep
+from optimizer.steps.tgd import RefusedEdit
 from optimizer.types import Edit, Missing, Verdict
 
 

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import TypeAlias
 
-from optimizer.document import Document
-from optimizer.guard import Limits, check
-from optimizer.merging import Conflict, merge
+from optimizer.documents.document import Document
+from optimizer.documents.merging import Conflict, merge
+from optimizer.guards.guard import Limits, check
 from optimizer.search.entrant import Entrant, without
 
 Worth: TypeAlias = Mapping[str, float]

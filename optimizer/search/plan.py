@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from optimizer.guard import Limits
+from optimizer.guards.guard import Limits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,12 +9,10 @@ case. A rewriter that fails makes no proposal and says why; what would fail for 
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from optimizer.causes import Grouped, group
-from optimizer.critic import Critic
-from optimizer.document import Document
+from optimizer.causes.grouping import Grouped, group
+from optimizer.documents.document import Document
 from optimizer.errors import Declined, Transient
 from optimizer.fence import Fence
-from optimizer.history import PastStep
 from optimizer.ports import LanguageModel
 from optimizer.search.credit import cases_of, credited
 from optimizer.search.entrant import Entrant, without
@@ -22,9 +20,11 @@ from optimizer.search.memory import Memory
 from optimizer.search.plan import SearchPlan
 from optimizer.search.study import Studies
 from optimizer.search.tasks import together
-from optimizer.tgd import NoCandidate, RefusedEdit, Rewriter, step
+from optimizer.steps.critic import Critic
+from optimizer.steps.history import PastStep
+from optimizer.steps.tgd import NoCandidate, RefusedEdit, Rewriter, step
+from optimizer.steps.verification import verify
 from optimizer.types import Edit, Gradient, RootCause, Verdict
-from optimizer.verification import verify
 
 UNANSWERED = "before it was run, it was found not to answer its cause"
 SPARE = "what stands before it answers its cause already"

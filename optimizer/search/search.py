@@ -10,7 +10,7 @@ change" is the default. Nothing here may read a holdout, a clock or a random gen
 from collections.abc import Callable, Sequence
 from random import Random
 
-from optimizer.document import Document
+from optimizer.documents.document import Document
 from optimizer.errors import OverBudget
 from optimizer.fence import Fence
 from optimizer.ports import Judge, LanguageModel
@@ -33,7 +33,7 @@ from optimizer.search.sizes import Sizes, breadth, checked
 from optimizer.search.study import Studies
 from optimizer.search.tasks import nursery, together
 from optimizer.search.trials import Trials
-from optimizer.tgd import NoCandidate
+from optimizer.steps.tgd import NoCandidate
 from optimizer.types import Candidate, Case
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from optimizer.document import Document
+from optimizer.documents.document import Document
 from optimizer.errors import BadInput
 from optimizer.prompts import PromptVersion
 from optimizer.search.plan import SearchPlan

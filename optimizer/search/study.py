@@ -9,9 +9,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
 
-from optimizer.backward import numbered
-from optimizer.critic import Critic, criticise
-from optimizer.document import Document
+from optimizer.documents.document import Document
 from optimizer.errors import BadReply, Declined, Transient
 from optimizer.fence import Fence
 from optimizer.identity import Json, canonical, digest
@@ -21,6 +19,8 @@ from optimizer.search.budget import Purse
 from optimizer.search.entrant import Entrant
 from optimizer.search.plan import SearchPlan
 from optimizer.search.trials import Trials
+from optimizer.steps.backward import numbered
+from optimizer.steps.critic import Critic, criticise
 from optimizer.template import fill
 from optimizer.types import UNDATED, Case, Generation, Gradient, LossKind, Scored, TextLoss, Trace, Trial
 

@@ -14,9 +14,9 @@ from connectors.langfuse.traces import LangfuseTraceSource
 from connectors.openai import OpenAIModel
 from optimizer.engine import Outcome, Plan, optimize
 from optimizer.fence import Fence
-from optimizer.losses import join, text_losses
 from optimizer.prompts import system_text
 from optimizer.rules import BooleanRule, CorrectionRule, NumericRule
+from optimizer.traces.losses import join, text_losses
 from optimizer.types import Candidate, TextLoss, Window
 from sandbox.langfuse.app import create_app as create_langfuse
 from sandbox.model.app import API_KEY

@@ -32,7 +32,7 @@ from optimizer.errors import (
     Unreachable,
 )
 from optimizer.prompts import Message
-from optimizer.sampling import sampled
+from optimizer.steps.sampling import sampled
 from optimizer.types import Missing, Usage
 from sandbox.serving import serve
 

@@ -5,14 +5,14 @@ import json
 import pytest
 
 from connectors.openai import CallRules, OpenAIModel
-from optimizer.backward import numbered
-from optimizer.critic import Critic, criticise
-from optimizer.document import Document
+from optimizer.documents.document import Document
 from optimizer.errors import BadCredentials, BadInput, NotFound
 from optimizer.fence import Fence
 from optimizer.identity import Json
 from optimizer.ports import ModelRequest
 from optimizer.prompts import Message
+from optimizer.steps.backward import numbered
+from optimizer.steps.critic import Critic, criticise
 from optimizer.types import Missing
 from sandbox.model.app import create_app
 from sandbox.model.world import World

@@ -13,12 +13,12 @@ from deploy.offline.outputs import Outputs
 from deploy.offline.report import Result, result_of
 from deploy.offline.run import Order, fence_secret, files, found_by
 from deploy.settings import Settings
-from optimizer.document import Document
+from optimizer.documents.document import Document
 from optimizer.errors import BadInput, ServerFault
 from optimizer.ports import ModelRequest
 from optimizer.prompts import PromptVersion
 from optimizer.search.found import Found
-from optimizer.tgd import NoCandidate
+from optimizer.steps.tgd import NoCandidate
 from optimizer.types import Candidate, Unscored, Usage
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "optimize"

@@ -13,8 +13,8 @@ from deploy.optimizing import find_candidate
 from deploy.store.facade import Store
 from deploy.store.refusals import Refusal
 from optimizer.errors import CutOff, Garbled, OverBudget
-from optimizer.history import TRIED
 from optimizer.ports import ModelReply, ModelRequest
+from optimizer.steps.history import TRIED
 from optimizer.types import Verdict
 
 STRANGER = "a stranger's words"

@@ -5,9 +5,9 @@ from itertools import count
 
 from hypothesis import strategies as st
 
-from optimizer.document import Document
+from optimizer.documents.document import Document
+from optimizer.documents.rows import texts_of
 from optimizer.prompts import Body, Message, Placeholder
-from optimizer.rows import texts_of
 from optimizer.types import Edit, EditOp, RootCause
 
 CAUSE = RootCause(label="c1", summary="too long", gradients=())

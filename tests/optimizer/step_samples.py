@@ -2,10 +2,10 @@
 
 from scripted import PROMPT, ScriptedModel, gradient
 
-from optimizer.document import Document
+from optimizer.documents.document import Document
 from optimizer.fence import Fence
 from optimizer.prompts import PromptVersion
-from optimizer.tgd import NoCandidate, Rewriter, Step, step
+from optimizer.steps.tgd import NoCandidate, Rewriter, Step, step
 from optimizer.types import RootCause
 
 FENCE = Fence.of(b"secret", "texts")

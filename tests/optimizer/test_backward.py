@@ -6,13 +6,13 @@ import json
 import pytest
 from scripted import PROMPT, Reply, ScriptedModel, criticism, in_order, loss
 
-from optimizer.backward import Critic, DroppedLoss, backward, numbered
-from optimizer.document import Document
+from optimizer.documents.document import Document
 from optimizer.errors import BadCredentials, Declined, OverBudget, TracegradError, Unreachable
 from optimizer.fence import Fence
 from optimizer.meta import critic as meta
 from optimizer.ports import ModelReply, ModelRequest
 from optimizer.prompts import Message, Placeholder, PromptVersion
+from optimizer.steps.backward import Critic, DroppedLoss, backward, numbered
 from optimizer.types import Gradient, LossKind
 
 FENCE = Fence.of(b"secret", "texts")

@@ -12,9 +12,9 @@ import pytest
 from cause_samples import DOMAINS
 from scripted import gradient
 
-from optimizer.causes import group, shared_wordings
-from optimizer.likeness import RareWords
-from optimizer.quarantine import reason_against
+from optimizer.causes.grouping import group, shared_wordings
+from optimizer.causes.likeness import RareWords
+from optimizer.causes.quarantine import reason_against
 from optimizer.types import Gradient
 
 REFUND = "The prompt does not tell the assistant to mention the refund window."

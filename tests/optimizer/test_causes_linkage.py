@@ -5,8 +5,8 @@ from itertools import combinations
 
 import pytest
 
-from optimizer.likeness import unit
-from optimizer.linkage import WORK, Voice, linked
+from optimizer.causes.likeness import unit
+from optimizer.causes.linkage import WORK, Voice, linked
 
 ALIKE = 0.3
 PEOPLE = 50

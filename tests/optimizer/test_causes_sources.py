@@ -7,9 +7,9 @@ import pytest
 from cause_samples import DOMAINS
 from scripted import gradient
 
-from optimizer.causes import NO_ROOM, RIDER, Grouped, group
-from optimizer.likeness import RareWords
-from optimizer.linkage import Voice, linked
+from optimizer.causes.grouping import NO_ROOM, RIDER, Grouped, group
+from optimizer.causes.likeness import RareWords
+from optimizer.causes.linkage import Voice, linked
 from optimizer.types import Gradient
 
 REFUND = "The prompt does not mention the refund window."

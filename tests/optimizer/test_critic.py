@@ -6,15 +6,15 @@ import json
 import pytest
 from scripted import PROMPT, Reply, ScriptedModel, criticism, in_order, loss
 
-from optimizer.backward import DroppedLoss, backward, numbered
-from optimizer.critic import SHOWN_CHARS, Critic, Criticism, Place, criticise
-from optimizer.document import Document
+from optimizer.documents.document import Document
 from optimizer.errors import BadCredentials, CutOff, Declined, TracegradError, Unreachable
 from optimizer.fence import Fence
 from optimizer.identity import Json
 from optimizer.images import Image
 from optimizer.meta import chain, critic
 from optimizer.ports import ModelReply, ModelRequest
+from optimizer.steps.backward import DroppedLoss, backward, numbered
+from optimizer.steps.critic import SHOWN_CHARS, Critic, Criticism, Place, criticise
 from optimizer.types import Gradient
 
 FENCE = Fence.of(b"secret", "texts")

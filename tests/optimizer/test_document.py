@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from optimizer.document import ChangeOp, Document, render
+from optimizer.documents.document import ChangeOp, Document, render
 from optimizer.errors import Garbled
 from optimizer.prompts import Body, Message, Placeholder
 from optimizer.types import Edit, EditOp, RootCause

@@ -6,8 +6,8 @@ from editing import brief, chains, edit, edits_of, texts, twins
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from optimizer.document import ChangeOp, Document, inverse
-from optimizer.merging import Conflict, merge
+from optimizer.documents.document import ChangeOp, Document, inverse
+from optimizer.documents.merging import Conflict, merge
 from optimizer.prompts import Message
 from optimizer.types import Edit, EditOp
 

@@ -3,10 +3,10 @@
 import pytest
 from editing import brief, edit, shown
 
-from optimizer.document import Document, inverse
+from optimizer.documents.document import Document, inverse
+from optimizer.documents.merging import Conflict, merge
 from optimizer.errors import BadInput, Garbled
 from optimizer.images import Image
-from optimizer.merging import Conflict, merge
 from optimizer.prompts import Body, Message, Placeholder
 from optimizer.types import Edit
 

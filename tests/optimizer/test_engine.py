@@ -8,9 +8,9 @@ from scripted import PROMPT, PlainFence, Reply, ScriptedModel, criticism, loss, 
 from optimizer.engine import NoCandidate, Outcome, Plan, in_turns, optimize
 from optimizer.errors import Unreachable
 from optimizer.fence import Fence
-from optimizer.history import PastStep
 from optimizer.ports import ModelRequest
 from optimizer.prompts import Message, PromptVersion
+from optimizer.steps.history import PastStep
 from optimizer.types import Candidate, TextLoss, Verdict
 
 FENCE = Fence.of(b"secret", "texts")

@@ -2,9 +2,9 @@
 
 import pytest
 
-from optimizer.document import Document
-from optimizer.guard import RULES, Limits, Rule, Violation, check
-from optimizer.leaks import copied_runs, letters
+from optimizer.documents.document import Document
+from optimizer.guards.guard import RULES, Limits, Rule, Violation, check
+from optimizer.guards.leaks import copied_runs, letters
 from optimizer.prompts import Body, Message, Placeholder
 from optimizer.types import Edit, EditOp, RootCause
 

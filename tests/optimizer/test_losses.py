@@ -6,8 +6,8 @@ import math
 import pytest
 from scripted import generation, score
 
-from optimizer.losses import is_complaint, join, text_losses
 from optimizer.rules import BooleanRule, CategoryRule, CorrectionRule, Direction, NumericRule, ScoreRule
+from optimizer.traces.losses import is_complaint, join, text_losses
 from optimizer.types import LossKind, Score, ScoreKind
 
 LOW = NumericRule(name="user-feedback", threshold=0.5)

@@ -13,13 +13,13 @@ import pytest
 from scripted import PlainFence, ScriptedModel, generation, gradient, rewrite, score
 
 from connectors.openai import OpenAIModel
-from optimizer.causes import group
+from optimizer.causes.grouping import group
 from optimizer.engine import Outcome, Plan, optimize
 from optimizer.fence import Fence
 from optimizer.ports import ModelRequest
 from optimizer.prompts import PromptVersion, system_text
-from optimizer.rewriting import Rewriter
-from optimizer.tgd import step
+from optimizer.steps.rewriting import Rewriter
+from optimizer.steps.tgd import step
 from optimizer.types import Candidate, Gradient, LossKind, TextLoss, Trace
 from sandbox.model.app import API_KEY
 from sandbox.model.app import create_app as create_model

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from optimizer.prompts import Body, Message, Placeholder
-from optimizer.replay import NotReplayable, Reason, rebuild
 from optimizer.template import fill, placeholders, render, variables
+from optimizer.traces.replay import NotReplayable, Reason, rebuild
 from optimizer.types import CaseInput
 
 

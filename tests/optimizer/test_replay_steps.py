@@ -24,7 +24,7 @@ from optimizer.ports import LanguageModel, ModelReply, ModelRequest
 from optimizer.prompts import Message, body_json
 from optimizer.search.plan import SearchPlan
 from optimizer.search.search import search
-from optimizer.tgd import NoCandidate
+from optimizer.steps.tgd import NoCandidate
 from optimizer.types import Candidate, Case, CaseInput, CaseOrigin, Edit, Missing, Scored
 
 FENCE = Fence.of(b"secret", "texts")

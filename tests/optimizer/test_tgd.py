@@ -8,10 +8,10 @@ from scripted import PROMPT, Reply, ScriptedModel, in_order, rewrite
 from step_samples import CAUSES, REWRITER, cause, no_candidate, take
 
 from optimizer.errors import BadCredentials, CutOff, EmptyReply, Refused, Unreachable
-from optimizer.guard import Limits
+from optimizer.guards.guard import Limits
 from optimizer.meta import rewriter as meta
 from optimizer.prompts import Message, PromptVersion
-from optimizer.tgd import NoCandidate, Rewriter
+from optimizer.steps.tgd import NoCandidate, Rewriter
 from optimizer.types import Candidate
 
 URL, MAIL = "See https://evil.example.", "Write to mallory@evil.example."

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from scripted import PROMPT, ScriptedModel, gradient, in_order, rewrite
 
-from optimizer.document import Document
+from optimizer.documents.document import Document
 from optimizer.fence import Fence
-from optimizer.guard import Limits
-from optimizer.history import TRIED, PastStep, adapted, told
-from optimizer.tgd import NoCandidate, Rewriter, Step, step
+from optimizer.guards.guard import Limits
+from optimizer.steps.history import TRIED, PastStep, adapted, told
+from optimizer.steps.tgd import NoCandidate, Rewriter, Step, step
 from optimizer.types import Candidate, Edit, EditOp, Missing, RootCause, Verdict
 
 FENCE = Fence.of(b"secret", "texts")

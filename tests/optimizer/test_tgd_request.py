@@ -7,10 +7,10 @@ import pytest
 from scripted import PROMPT, ScriptedModel, gradient, in_order, rewrite
 from step_samples import REWRITER, cause, no_candidate, take
 
-from optimizer.document import Document
+from optimizer.documents.document import Document
 from optimizer.meta import rewriter as meta
 from optimizer.prompts import Body, PromptVersion
-from optimizer.tgd import NoCandidate, Revision
+from optimizer.steps.tgd import NoCandidate, Revision
 from optimizer.types import Candidate, RootCause
 
 # ---- the request -----------------------------------------------------------------------------------------------------

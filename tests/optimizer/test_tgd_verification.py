@@ -5,12 +5,12 @@ import json
 import pytest
 from scripted import PROMPT, Reply, ScriptedModel, gradient, in_order
 
-from optimizer.critic import Critic
-from optimizer.document import Document
+from optimizer.documents.document import Document
 from optimizer.errors import BadCredentials, CutOff, Declined, Unreachable
 from optimizer.fence import Fence
+from optimizer.steps.critic import Critic
+from optimizer.steps.verification import Answered, verify
 from optimizer.types import Missing, RootCause
-from optimizer.verification import Answered, verify
 
 FENCE = Fence.of(b"secret", "texts")
 CRITIC = Critic(model="critic", attempts=2, max_tokens=700)

@@ -15,9 +15,9 @@ from optimizer.autodiff.losses import JudgedLoss, feedback
 from optimizer.autodiff.sums import total
 from optimizer.autodiff.variable import Variable
 from optimizer.errors import BadCredentials, BadInput, CutOff, TracegradError, Unreachable
-from optimizer.guard import Limits
+from optimizer.guards.guard import Limits
 from optimizer.ports import ModelRequest
-from optimizer.rewriting import Revision
+from optimizer.steps.rewriting import Revision
 from optimizer.types import Verdict
 
 

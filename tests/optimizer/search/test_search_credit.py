@@ -2,8 +2,8 @@
 
 from toy import FENCE, PLAN, SEED, ToyModel, added, cause, entrant, trials
 
-from optimizer.document import Document
-from optimizer.guard import Limits
+from optimizer.documents.document import Document
+from optimizer.guards.guard import Limits
 from optimizer.search.appetite import Appetite
 from optimizer.search.credit import cases_of, credited
 from optimizer.search.entrant import Entrant, without
@@ -11,7 +11,7 @@ from optimizer.search.memory import Memory
 from optimizer.search.merging import merged
 from optimizer.search.proposing import Proposer
 from optimizer.search.study import Studies
-from optimizer.tgd import RefusedEdit
+from optimizer.steps.tgd import RefusedEdit
 from optimizer.types import Edit, EditOp, Gradient, Missing, Verdict
 
 ONE, TWO = cause("one", "a", "b", "a"), cause("two", "c", "d")

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from toy import FENCE, PLAN, SEED, WORDS, Reply, ToyJudge, ToyModel, data, rows
 
-from optimizer.document import Document
+from optimizer.documents.document import Document
 from optimizer.errors import BadCredentials, OverBudget, Unreachable
 from optimizer.ports import ModelRequest
 from optimizer.prompts import Message, Placeholder, PromptVersion
@@ -15,7 +15,7 @@ from optimizer.search.events import Event, Judged, Measured, Proposed, Stopped
 from optimizer.search.found import Found
 from optimizer.search.plan import SearchPlan
 from optimizer.search.search import search
-from optimizer.tgd import NoCandidate
+from optimizer.steps.tgd import NoCandidate
 from optimizer.types import Candidate, Case, Scored
 
 TRAIN, VALIDATION = rows("t", 20), rows("v", 12)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from optimizer.document import Document
+from optimizer.documents.document import Document
 from optimizer.errors import TracegradError
 from optimizer.fence import Fence
 from optimizer.ports import ModelReply, ModelRequest

@@ -7,9 +7,9 @@ the result says so.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from optimizer.document import Document
+from optimizer.documents.document import Document
+from optimizer.documents.sections import Section
 from optimizer.errors import BadInput
-from optimizer.sections import Section
 from optimizer.types import Edit, EditOp
 
 

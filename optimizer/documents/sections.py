@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from optimizer.rows import Line
+from optimizer.documents.rows import Line
 
 _HEADING = re.compile(r" {0,3}#{1,6}[ \t]+(?P<title>\S.*)")
 _OPENING = re.compile(r"[ \t]*<(?P<name>[^\W\d][\w.-]{0,63})(?:[ \t][^<>]*)?(?<!/)>[ \t]*")

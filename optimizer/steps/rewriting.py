@@ -9,19 +9,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from optimizer.backward import numbered
-from optimizer.causes import shared_wordings
-from optimizer.document import Document
+from optimizer.causes.grouping import shared_wordings
+from optimizer.documents.document import Document
 from optimizer.errors import Garbled
 from optimizer.fence import Fence, excerpt
-from optimizer.guard import Limits
-from optimizer.history import PastStep, told
+from optimizer.guards.guard import Limits
 from optimizer.identity import Json, canonical
 from optimizer.meta import rewriter as meta
 from optimizer.ports import ModelRequest
 from optimizer.prompts import Body, Message
 from optimizer.replies import JsonObject, objects_in, text_in
-from optimizer.sampling import sampled
+from optimizer.steps.backward import numbered
+from optimizer.steps.history import PastStep, told
+from optimizer.steps.sampling import sampled
 from optimizer.types import Edit, EditOp, RootCause
 
 _EXAMPLES = 4

@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from optimizer.documents.rows import Block, Row, as_text, texts_of
 from optimizer.errors import Garbled
-from optimizer.rows import Block, Row, as_text, texts_of
 from optimizer.types import Edit, EditOp
 
 _SHOWN_ID = 20

@@ -15,9 +15,9 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from optimizer.document import Document
-from optimizer.leaks import Finder, addresses, copied_runs, emails, folded, letters, personal_numbers, secrets
-from optimizer.orders import (
+from optimizer.documents.document import Document
+from optimizer.guards.leaks import Finder, addresses, copied_runs, emails, folded, letters, personal_numbers, secrets
+from optimizer.guards.orders import (
     injections,
     invisible,
     markup,

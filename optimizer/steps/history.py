@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from itertools import accumulate, takewhile
 from typing import TypeAlias
 
-from optimizer.document import Document
+from optimizer.documents.document import Document
 from optimizer.fence import excerpt
-from optimizer.guard import Limits
+from optimizer.guards.guard import Limits
 from optimizer.identity import Json
 from optimizer.types import Edit, EditOp, Missing, Verdict
 

@@ -7,9 +7,7 @@ for edits that miss their cause, and must never stand in for evidence.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from optimizer.backward import numbered
-from optimizer.critic import Critic
-from optimizer.document import Document
+from optimizer.documents.document import Document
 from optimizer.errors import BadReply, Declined, Garbled, Transient
 from optimizer.fence import Fence, excerpt
 from optimizer.identity import Json
@@ -17,6 +15,8 @@ from optimizer.meta import verifier as meta
 from optimizer.ports import LanguageModel, ModelRequest
 from optimizer.prompts import Message
 from optimizer.replies import JsonObject, ask, flag_in, objects_in, text_in
+from optimizer.steps.backward import numbered
+from optimizer.steps.critic import Critic
 from optimizer.types import Missing, RootCause
 
 _WHY_CHARS = 300

@@ -9,9 +9,9 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from optimizer.causes.likeness import Likeness, unit
+from optimizer.causes.linkage import Voice
 from optimizer.identity import digest
-from optimizer.likeness import Likeness, unit
-from optimizer.linkage import Voice
 from optimizer.types import Gradient
 
 

@@ -1,13 +1,13 @@
 """What must not get into a prompt by its meaning or its form: orders, posing as somebody else, disguise.
 
-Finders for the guard, as in `optimizer.leaks`: what they return is for comparing only. A net of the commonest words,
-mostly English; it must never be the only thing that stands between a stranger and a prompt.
+Finders for the guard, as in `optimizer.guards.leaks`: what they return is for comparing only. A net of the commonest
+words, mostly English; it must never be the only thing that stands between a stranger and a prompt.
 """
 
 import re
 import unicodedata
 
-from optimizer.leaks import folded, visible
+from optimizer.guards.leaks import folded, visible
 
 # ---- form ------------------------------------------------------------------------------------------------------------
 

@@ -23,11 +23,11 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from optimizer.likeness import Likeness, RareWords, stems_of
-from optimizer.linkage import linked
-from optimizer.quarantine import reason_against
+from optimizer.causes.likeness import Likeness, RareWords, stems_of
+from optimizer.causes.linkage import linked
+from optimizer.causes.quarantine import reason_against
+from optimizer.causes.voices import heard
 from optimizer.types import Gradient, RootCause
-from optimizer.voices import heard
 
 ALONE = 0.5
 """Share of a criticism's words that may be its own source's alone in a cause."""

@@ -10,16 +10,16 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from optimizer.admission import Admitted, Edits, RefusedEdit, admitted, objections, reasons, sentences
-from optimizer.causes import RefusedCause
-from optimizer.document import Document
+from optimizer.causes.grouping import RefusedCause
+from optimizer.documents.document import Document
 from optimizer.errors import BadReply
 from optimizer.fence import Fence, excerpt
-from optimizer.history import PastStep, adapted
 from optimizer.ports import LanguageModel
 from optimizer.prompts import PromptVersion
 from optimizer.replies import JsonObject, ask, repaired
-from optimizer.rewriting import Revision, Rewriter, edits_in, fitting, request
+from optimizer.steps.admission import Admitted, Edits, RefusedEdit, admitted, objections, reasons, sentences
+from optimizer.steps.history import PastStep, adapted
+from optimizer.steps.rewriting import Revision, Rewriter, edits_in, fitting, request
 from optimizer.types import Candidate, RootCause
 
 __all__ = ["NoCandidate", "PastStep", "RefusedEdit", "Revision", "Rewriter", "Step", "step"]

@@ -20,7 +20,7 @@ from heapq import heapify, heappop, heappush
 from itertools import count
 from typing import TypeAlias
 
-from optimizer.likeness import Vector
+from optimizer.causes.likeness import Vector
 
 WORK = 300_000
 """Products of two vector entries, at most, to found the clusters, and again to join the others to them: well under half

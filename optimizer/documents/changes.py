@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from optimizer.rows import Block, Row
+from optimizer.documents.rows import Block, Row
 from optimizer.types import Edit
 
 

@@ -1,7 +1,8 @@
 """The one call of the critic: a text, what came of it and what was said about that, in; what is wrong with it, out.
 
-Used for recorded traces (`optimizer.backward`) and for the edges of a text graph. Several independent answers to one
-question vary less than one: they are asked for at once, stand in their declared order, and the same words count once.
+Used for recorded traces (`optimizer.steps.backward`) and for the edges of a text graph. Several independent answers to
+one question vary less than one: they are asked for at once, stand in their declared order, and the same words count
+once.
 A criticism that no reply gave must never be made up.
 """
 
@@ -20,7 +21,7 @@ from optimizer.meta import critic as critic_meta
 from optimizer.ports import LanguageModel, ModelRequest
 from optimizer.prompts import Message
 from optimizer.replies import JsonObject, ask, flag_in, text_in
-from optimizer.sampling import sampled
+from optimizer.steps.sampling import sampled
 
 GRADIENT_CHARS = 1_000
 """Two sentences were asked for; what is longer is cut."""

@@ -11,16 +11,16 @@ the lines around it; `edits`, `changes` and `blame` look back to the first base,
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from optimizer.changes import Change as Change
-from optimizer.changes import ChangeOp as ChangeOp
-from optimizer.changes import changes_of
-from optimizer.changes import render as render
-from optimizer.edits import Plan, squashed, undoing
+from optimizer.documents.changes import Change as Change
+from optimizer.documents.changes import ChangeOp as ChangeOp
+from optimizer.documents.changes import changes_of
+from optimizer.documents.changes import render as render
+from optimizer.documents.edits import Plan, squashed, undoing
+from optimizer.documents.rows import Block
+from optimizer.documents.rows import Line as Line
+from optimizer.documents.sections import Section as Section
+from optimizer.documents.sections import sections_of
 from optimizer.prompts import Body, Message
-from optimizer.rows import Block
-from optimizer.rows import Line as Line
-from optimizer.sections import Section as Section
-from optimizer.sections import sections_of
 from optimizer.types import Edit
 
 _EDITABLE_ROLES = ("system", "developer")

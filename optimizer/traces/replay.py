@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from optimizer.prompts import Body, Message, Placeholder
-from optimizer.recording import NotReplayable, Reason, Recorded, readings
 from optimizer.template import Variable, composition_tags, fill, pieces
+from optimizer.traces.recording import NotReplayable, Reason, Recorded, readings
 from optimizer.types import CaseInput
 
 __all__ = ["NotReplayable", "Reason", "rebuild"]

@@ -10,12 +10,12 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from optimizer.critic import Critic, criticise
-from optimizer.document import Document
+from optimizer.documents.document import Document
 from optimizer.errors import BadReply, Declined, Transient
 from optimizer.fence import Fence
 from optimizer.ports import LanguageModel
 from optimizer.prompts import PromptVersion
+from optimizer.steps.critic import Critic, criticise
 from optimizer.types import Gradient, TextLoss
 
 __all__ = ["Critic", "DroppedLoss", "backward", "numbered"]

@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
-from optimizer.document import Document
+from optimizer.documents.document import Document
 from optimizer.fence import excerpt
-from optimizer.guard import check
-from optimizer.history import TRIED, PastStep, deed, failed_deeds, replaced_texts
-from optimizer.rewriting import Check, Rewriter
+from optimizer.guards.guard import check
+from optimizer.steps.history import TRIED, PastStep, deed, failed_deeds, replaced_texts
+from optimizer.steps.rewriting import Check, Rewriter
 from optimizer.types import Edit, RootCause
 
 _SAID_CHARS = 300

@@ -1,0 +1,1 @@
+"""Prompts as documents: addressable lines and sections, typed edits, merging, blame."""

@@ -1,0 +1,1 @@
+"""What every rewrite must keep, checked in code."""

@@ -1,0 +1,1 @@
+"""One step of textual gradient descent: criticism, rewrite, admission, verification."""

@@ -1,0 +1,1 @@
+"""What production recorded: complaints as text losses, and recorded inputs as cases."""
