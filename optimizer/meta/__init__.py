@@ -1,0 +1,1 @@
+"""The meta-prompts, one file each, with their versions."""
