@@ -29,7 +29,10 @@ if TYPE_CHECKING:
     from optimizer.autodiff.sums import mean as mean
     from optimizer.autodiff.sums import total as total
     from optimizer.autodiff.variable import Variable as Variable
+    from optimizer.errors import BadInput as BadInput
+    from optimizer.errors import TracegradError as TracegradError
     from optimizer.steps.rewriting import Revision as Revision
+    from optimizer.types import Verdict as Verdict
 
 _HOMES = {
     "autodiff.calls": ("ModelCall",),
@@ -42,7 +45,9 @@ _HOMES = {
     "autodiff.picture": ("as_json", "as_mermaid"),
     "autodiff.sums": ("mean", "total"),
     "autodiff.variable": ("Variable",),
+    "errors": ("BadInput", "TracegradError"),
     "steps.rewriting": ("Revision",),
+    "types": ("Verdict",),
 }
 _HOME_OF = {name: f"optimizer.{home}" for home, names in _HOMES.items() for name in names}
 

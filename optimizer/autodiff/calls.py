@@ -36,7 +36,7 @@ class ModelCall:
         max_tokens: of one answer; the engine's when 0.
 
     Raises:
-        BadInput: there are too many examples.
+        BadInput: a prompt is neither a text nor a variable, or there are too many examples.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class ModelCall:
         given = [_given(part, "question") for part in parts]
         named = [_given(value, name) for name, value in fields.items()]
         call = _Call(call=self, prompts=len(prompts), parts=len(given), names=tuple(fields))
-        return Variable.computed(call, [*prompts, *given, *named], role=self.role)
+        return Variable.computed(call, [*prompts, *given, *named], role=self.role, instructions=prompts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,6 +139,8 @@ def _user(parts: Sequence[Value]) -> Message:
 def _instruction(text: Variable | str, role: str) -> Variable | None:
     if isinstance(text, Variable):
         return text
+    if not isinstance(text, str):
+        raise BadInput(f"the {role} is a {type(text).__name__}", "give a text or a Variable")
     return Variable(text, role=role) if text else None
 
 

@@ -94,7 +94,7 @@ def use(
     Raises:
         BadInput: one of these cannot be worked with.
     """
-    _check(task_model, secret, min(samples, attempts, max_tokens), min_share)
+    _check(model, task_model, secret, min(samples, attempts, max_tokens), min_share)
     around = _engine.get()
     shared = around.home if around is not None and around.home.open_here else None
     home = shared or Home()
@@ -120,9 +120,16 @@ def use(
             home.close()
 
 
-def _check(task_model: str, secret: bytes, least: int, min_share: float) -> None:
-    if not task_model.strip():
+def _check(model: object, task_model: object, secret: object, least: int, min_share: float) -> None:
+    if not callable(getattr(model, "complete", None)):
+        raise BadInput(
+            f"the model is a {type(model).__name__} that answers nothing",
+            "give an object with `complete`, such as connectors.openai.OpenAIModel, and the name as task_model",
+        )
+    if not isinstance(task_model, str) or not task_model.strip():
         raise BadInput("no task model was named", "give the name that its server knows it by")
+    if not isinstance(secret, bytes):
+        raise BadInput(f"the secret of the fences is a {type(secret).__name__}", "give bytes: b'...'")
     if not secret:
         raise BadInput("the secret of the fences is empty", "give some random bytes")
     if least < 1:

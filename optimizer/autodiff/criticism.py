@@ -37,7 +37,9 @@ class Example:
 
 
 def checked_examples(examples: Sequence[Example]) -> tuple[Example, ...]:
-    """The examples. Raises BadInput when there are too many."""
+    """The examples. Raises BadInput when there are too many, or one is something else."""
+    if not all(isinstance(example, Example) for example in examples):
+        raise BadInput("an example is no Example", "give Example(input=..., output=...)")
     if len(examples) > EXAMPLES:
         raise BadInput(f"{len(examples)} examples are too many", f"choose the best {EXAMPLES}")
     return tuple(examples)

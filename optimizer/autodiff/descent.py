@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 
 from optimizer.autodiff.context import Engine, Instructions, engine_in_use, settled, worded
 from optimizer.autodiff.loops import Work
-from optimizer.autodiff.variable import Variable
+from optimizer.autodiff.variable import Variable, variables_in
 from optimizer.causes.grouping import RefusedCause, group
 from optimizer.documents.document import Document
 from optimizer.errors import BadInput
@@ -127,8 +127,10 @@ class TGD:
         guard: bool = True,
         instructions: Instructions = "",
     ) -> None:
-        self._parameters = tuple(parameters)
+        self._parameters = variables_in(parameters, what="what is to be optimized")
         _sound(self._parameters)
+        if not all(isinstance(example, Revision) for example in examples):
+            raise BadInput("an example is no Revision", "give Revision(before=..., after=...)")
         self._states = [_State.of(parameter.text) for parameter in self._parameters]
         self._quorum = quorum
         self._per_source = per_source
@@ -167,20 +169,24 @@ class TGD:
             raise BadInput("no language model is in use", "step inside `with use(...)`")
         return settled(self._step(engine), engine)
 
-    def verdict(self, verdict: Verdict, reason: str) -> None:
+    def verdict(self, verdict: Verdict | str, reason: str) -> None:
         """Say what became of the steps since the last verdict. Only a pass stays; otherwise the old values are back.
 
         Args:
-            verdict: a `Verdict` of `optimizer.types`, from evidence of your own: the step does not judge itself.
+            verdict: a `Verdict` or its value ("pass"), from evidence of your own: the step does not judge itself.
             reason: in a few words; the rewriter is told.
 
         Raises:
-            BadInput: there was no step since.
+            BadInput: there was no step since, or this is no verdict.
         """
+        try:
+            found = Verdict(verdict)
+        except ValueError as error:
+            raise BadInput("this is no verdict", f"give one of {', '.join(map(str, Verdict))}") from error
         if not any(state.open for state in self._states):
             raise BadInput("there is no step to judge", "call step() first")
-        self._states = [state.judged(verdict, reason) for state in self._states]
-        if verdict is not Verdict.PASS:
+        self._states = [state.judged(found, reason) for state in self._states]
+        if found is not Verdict.PASS:
             self._write()
 
     def document(self, parameter: Variable) -> Document:

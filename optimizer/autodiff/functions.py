@@ -39,8 +39,10 @@ def node(
         A function of variables and plain values; calling it adds a node and runs nothing yet.
 
     Raises:
-        BadInput: the purpose is empty, or there are too many examples.
+        BadInput: it is no function, the purpose is empty, or there are too many examples.
     """
+    if not callable(function):
+        raise BadInput(f"a {type(function).__name__} is no function", "give a function of texts and images")
     if not purpose.strip():
         raise BadInput("a function has no purpose", "say in a few words what it does")
     applied = _Applied(function=function, purpose=purpose, examples=checked_examples(examples))

@@ -81,7 +81,10 @@ def edited(
     told = canonical(list(fitting(causes, rewriter)))
     given = [Variable(text, role="prompt before the edit"), Variable(told, role="what is wrong with the prompt")]
     function = _Edited(rewriter=rewriter, causes=causes, source_texts=source_texts(gradients))
-    return Variable.computed(function, [editor, *given, *([critic] if critic else [])], role="edited system prompt")
+    critics = [critic] if critic else []
+    return Variable.computed(
+        function, [editor, *given, *critics], role="edited system prompt", instructions=[editor, *critics]
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

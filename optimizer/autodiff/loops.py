@@ -46,6 +46,9 @@ class Work(Generic[T]):
             raise BadInput("this work is not done yet", "await it first")
         return self._done[0]
 
+    def __repr__(self) -> str:
+        return f"Work({'done: see .result' if self._done else 'nothing is done yet: put await before it'})"
+
     def __await__(self) -> Generator[Any, None, T]:
         if not self._done:
             self._done.append((yield from self._to_do.__await__()))

@@ -19,7 +19,7 @@ from optimizer.autodiff.context import Engine
 from optimizer.autodiff.loops import Home, called
 from optimizer.autodiff.node import Flow, Node, Value
 from optimizer.autodiff.provenance import input_of, shown, trace_of
-from optimizer.autodiff.variable import Variable
+from optimizer.autodiff.variable import Variable, variable_in
 from optimizer.errors import BadInput, Declined, Garbled, TracegradError
 from optimizer.fence import excerpt
 from optimizer.identity import Json
@@ -93,8 +93,8 @@ class JudgedLoss:
     _system = judge_meta.SYSTEM
 
     def __init__(self, rubric: str, *, judge_model: str = "", passing: float = PASSING) -> None:
-        if not rubric.strip():
-            raise BadInput("the rubric is empty", "say what a good answer is")
+        if not isinstance(rubric, str) or not rubric.strip():
+            raise BadInput("the rubric is empty or no text", "say what a good answer is")
         self._rubric = rubric
         self._judge_model = judge_model
         self._passing = passing
@@ -106,12 +106,7 @@ class JudgedLoss:
         async def find(node: Node) -> Said:
             return await self._judge(node, tuple(fields))
 
-        others = [_variable(name, field) for name, field in fields.items()]
-        return Variable.computed(
-            Loss(find, purpose="judge an answer by a rubric"),
-            [output, *others],
-            role=f"what is wrong with {output.role}",
-        )
+        return _loss(Loss(find, purpose="judge an answer by a rubric"), output, fields)
 
     async def _judge(self, node: Node, names: Sequence[str]) -> Said:
         engine = _engine(node)
@@ -183,6 +178,8 @@ class MetricLoss:
     """
 
     def __init__(self, metric: Metric, *, purpose: str = "", passing: float = PASSING) -> None:
+        if not callable(metric):
+            raise BadInput(f"a {type(metric).__name__} is no metric", "give a function of the output")
         self._metric = metric
         self._purpose = purpose or getattr(metric, "__name__", "a metric").replace("_", " ").strip()
         self._passing = passing
@@ -195,10 +192,7 @@ class MetricLoss:
             home = node.engine.home if node.engine else None
             return await self._measure(home, value, dict(zip(fields, others, strict=True)))
 
-        others = [_variable(name, field) for name, field in fields.items()]
-        return Variable.computed(
-            Loss(find, purpose=self._purpose), [output, *others], role=f"what is wrong with {output.role}"
-        )
+        return _loss(Loss(find, purpose=self._purpose), output, fields)
 
     async def _measure(self, home: Home | None, output: Value, fields: Mapping[str, Value]) -> Said:
         try:
@@ -220,9 +214,9 @@ def feedback(output: Variable, comment: str, *, source: str = "") -> Variable:
         source: who said it; who is behind the input when empty.
 
     Raises:
-        BadInput: the comment is empty.
+        BadInput: the comment is empty, or the output is no variable.
     """
-    return _given(output, LossKind.COMMENT, comment.strip(), source)
+    return _given(output, LossKind.COMMENT, comment, source)
 
 
 def correction(output: Variable, better: str, *, source: str = "") -> Variable:
@@ -233,20 +227,29 @@ def correction(output: Variable, better: str, *, source: str = "") -> Variable:
         source: who wrote it; who is behind the input when empty.
 
     Raises:
-        BadInput: the text is empty.
+        BadInput: the text is empty, or the output is no variable.
     """
-    return _given(output, LossKind.CORRECTION, better.strip(), source)
+    return _given(output, LossKind.CORRECTION, better, source)
 
 
-def _given(output: Variable, kind: LossKind, text: str, source: str) -> Variable:
-    if not text:
+def _given(output: Variable, kind: LossKind, words: str, source: str) -> Variable:
+    about = variable_in(output, what="what the words are about")
+    if not isinstance(words, str):
+        raise BadInput(f"the words of the loss are a {type(words).__name__}", "give the variable first, then a text")
+    if not (text := words.strip()):
         raise BadInput("the loss has no words", "leave it out, or say what was wrong")
 
     async def find(node: Node) -> Said:
         return Said(kind=kind, text=text, change=shown(node.parents[0]).strip() != text)
 
     function = Loss(find, purpose="hold what a person said", source=source)
-    return Variable.computed(function, [output], role=f"what was said about {output.role}")
+    return Variable.computed(function, [about], role=f"what was said about {about.role}")
+
+
+def _loss(function: Loss, output: Variable, fields: Mapping[str, Field]) -> Variable:
+    about = variable_in(output, what="what is to be judged")
+    others = [_variable(name, field) for name, field in fields.items()]
+    return Variable.computed(function, [about, *others], role=f"what is wrong with {about.role}")
 
 
 def _scored(score: float, text: str, passing: float) -> Said:

@@ -68,6 +68,7 @@ class Node:
         role: what it is for, in words: the one thing that a critic must be told.
         requires_grad: whether gradients flow to it; of a computed node, whether they flow through it.
         parents: what it was computed from, in the order of the function's arguments; empty for a leaf.
+        instructions: those of its parents that a model obeys, its prompts and templates; the others are data.
         function: what computes it; None for a leaf.
         source: who is behind it: a user, a session, a row. Sources are counted, never shown.
         engine: what it is computed with: the one that was in use when it was made.
@@ -90,6 +91,7 @@ class Node:
         "gradients",
         "id",
         "in_pass",
+        "instructions",
         "parents",
         "requires_grad",
         "role",
@@ -105,6 +107,7 @@ class Node:
         self.requires_grad = requires_grad
         self.source = source
         self.parents: tuple[Node, ...] = ()
+        self.instructions: tuple[Node, ...] = ()
         self.function: Function | None = None
         self.engine: Engine | None = engine_in_use()
         self.gradients: list[Gradient] = []

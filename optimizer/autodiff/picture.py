@@ -93,8 +93,13 @@ def _box(node: Node, name: str) -> str:
         lines.append("failed")
     if node.gradients:
         lines.append(f"gradients: {len(node.gradients)}")
-    label = "<br/>".join(_escaped(excerpt(" ".join(line.split()), LABEL_CHARS)) for line in lines if line)
+    label = "<br/>".join(_escaped(_beginning(" ".join(line.split()))) for line in lines if line)
     return f'["{label}"]' if node.function else f'(["{label}"])'
+
+
+def _beginning(line: str) -> str:
+    """What fits into a label: a picture is looked at, not searched."""
+    return line if len(line) <= LABEL_CHARS else f"{line[:LABEL_CHARS].rstrip()}…"
 
 
 def _escaped(text: str) -> str:

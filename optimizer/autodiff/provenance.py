@@ -4,6 +4,8 @@ A run outside production is a trace too: undated, without scores, its source the
 named. Nothing here may interpret a text.
 """
 
+from collections import Counter
+
 from optimizer.autodiff.graph import post_order
 from optimizer.autodiff.node import Node
 from optimizer.fence import TEXT_CHARS, excerpt
@@ -39,7 +41,7 @@ def trace_of(output: Node, *, source: str = "") -> Trace:
 
 
 def input_of(output: Node) -> str:
-    """What the output was computed from, without what is being optimized: one text as it stands, several as JSON."""
+    """The data that the output was computed from, without any instructions: one text as it stands, several as JSON."""
     return _as_input(_given(output))
 
 
@@ -50,9 +52,22 @@ def shown(node: Node) -> str:
 
 
 def _given(output: Node) -> list[Node]:
-    """The leaves below the output that stay as they are."""
-    below = (node for node in post_order(output) if node.function is None and node is not output)
-    return [leaf for leaf in below if not leaf.requires_grad]
+    """The leaves below the output that are data: no instructions, and nothing that is being optimized.
+
+    What several functions were given stands once; what one function was given twice stands twice.
+    """
+    order, data = post_order(output), set[Node]()
+    known = Counter[str]()
+    for node in order:
+        here = Counter[str]()
+        for leaf in dict.fromkeys(node.parents):
+            if leaf.function is None and not leaf.requires_grad and leaf not in node.instructions:
+                text = shown(leaf)
+                here[text] += 1
+                if here[text] > known[text]:
+                    data.add(leaf)
+        known |= here
+    return [node for node in order if node in data]
 
 
 def _as_input(given: list[Node]) -> str:

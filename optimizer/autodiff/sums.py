@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from optimizer.autodiff.node import Flow, Node, Value
-from optimizer.autodiff.variable import Variable
+from optimizer.autodiff.variable import Variable, variables_in
 from optimizer.errors import BadInput
 from optimizer.fence import excerpt
 from optimizer.steps.critic import SHOWN_CHARS
@@ -15,20 +15,20 @@ def total(losses: Sequence[Variable]) -> Variable:
     """The losses as one. Those that could not be computed are left out, as long as enough are left.
 
     Raises:
-        BadInput: there are none.
+        BadInput: there are none, or one is no variable.
     """
-    return Variable.computed(_Sum(weight=1.0), _some(losses), role=f"all of {len(losses)} losses")
+    some = _some(losses)
+    return Variable.computed(_Sum(weight=1.0), some, role=f"all of {len(some)} losses")
 
 
 def mean(losses: Sequence[Variable]) -> Variable:
     """The losses as one, each counting 1/n. The same words stand once in its text, counted; no gradient is left out.
 
     Raises:
-        BadInput: there are none.
+        BadInput: there are none, or one is no variable.
     """
-    return Variable.computed(
-        _Sum(weight=1.0 / max(1, len(losses))), _some(losses), role=f"mean of {len(losses)} losses"
-    )
+    some = _some(losses)
+    return Variable.computed(_Sum(weight=1.0 / len(some)), some, role=f"mean of {len(some)} losses")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,10 +68,11 @@ class _Sum:
         )
 
 
-def _some(losses: Sequence[Variable]) -> Sequence[Variable]:
-    if not losses:
+def _some(losses: Sequence[Variable]) -> tuple[Variable, ...]:
+    some = variables_in(losses, what="what is to be summed")
+    if not some:
         raise BadInput("there are no losses to put together", "give a list of one or more")
-    return losses
+    return some
 
 
 def _numbers(texts: Sequence[str]) -> list[float] | None:

@@ -14,13 +14,14 @@ loop runs) computes what has no value yet, everything at once that can be at onc
 `await` before `backward()` and `step()`.
 """
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from typing import Any
 
 from optimizer.autodiff.context import gradients_wanted, settled
 from optimizer.autodiff.dataflow import Pass, backward, forward
 from optimizer.autodiff.loops import Work, loop_runs
 from optimizer.autodiff.node import Flow, Function, Node, Value, checked
+from optimizer.errors import BadInput
 from optimizer.fence import excerpt
 from optimizer.images import Image
 
@@ -31,8 +32,9 @@ _ROLE_CHARS = 200
 class Variable(Node):
     """A text or an image, what it is for, and how it should change; see `Node` for its attributes.
 
-    `value` is its text or image, `text` the same for those who need a `str`. Printing or formatting a variable shows
-    its role, never its value: join variables with `+`, or hand them to a call, so that gradients find the way back.
+    `value` is its text or image, `text` the same for those who need a `str`. Printing a variable shows its role,
+    never its value, and it cannot be formatted into a text: join variables with `+`, or hand them to a call as fields,
+    so that gradients find the way back.
     """
 
     __slots__ = ()
@@ -55,13 +57,16 @@ class Variable(Node):
         super().__init__(checked(value), role=role, requires_grad=requires_grad, source=source)
 
     @classmethod
-    def computed(cls, function: Function, parents: Sequence[Node], *, role: str) -> "Variable":
-        """A node that a function will compute from its parents."""
+    def computed(
+        cls, function: Function, parents: Sequence[Node], *, role: str, instructions: Sequence[Node] = ()
+    ) -> "Variable":
+        """A node that a function will compute from its parents; `instructions` are those that a model obeys."""
         node = cls.__new__(cls)
         wanted = gradients_wanted() and any(parent.requires_grad for parent in parents)
         Node.__init__(node, None, role=role, requires_grad=wanted)
         node.function = function
         node.parents = tuple(parents)
+        node.instructions = tuple(instructions)
         return node
 
     @property
@@ -107,6 +112,28 @@ class Variable(Node):
 
     def __repr__(self) -> str:
         return f"Variable(role={self.role!r}, requires_grad={self.requires_grad})"
+
+    def __format__(self, spec: str) -> str:
+        raise BadInput(
+            "a variable in an f-string would be lost to the graph",
+            "join it with `+`, hand it to a call as a field, or format its `.text`",
+        )
+
+
+def variable_in(given: object, *, what: str) -> Variable:
+    """The variable that a function was given. Raises BadInput, with the name of the argument, for anything else."""
+    if isinstance(given, Variable):
+        return given
+    raise BadInput(
+        f"{what} is a {type(given).__name__} and no variable", "give what a call returned, or make a Variable of it"
+    )
+
+
+def variables_in(given: object, *, what: str) -> tuple[Variable, ...]:
+    """The same for a list of variables."""
+    if isinstance(given, Iterable) and not isinstance(given, str | bytes):
+        return tuple(variable_in(one, what=what) for one in given)
+    raise BadInput(f"{what} is a {type(given).__name__} and no list", "put the variables into a list")
 
 
 class Concatenation:

@@ -142,6 +142,12 @@ def test_the_same_graph_gives_the_same_picture_and_depth_is_no_limit() -> None:
     assert as_mermaid(deep()).count("-->") == 2_000
 
 
+def test_a_label_is_the_beginning_of_a_long_value() -> None:
+    long = "word " * 50
+    assert as_mermaid(Variable(long, role="r")).split("\n")[1] == (f'    n1(["n1#58; r<br/>{"word " * 11}word#8230;"])')
+    assert as_mermaid(Variable("x" * 60, role="r")).count("#8230;") == 0
+
+
 def test_a_cycle_has_no_picture() -> None:
     one = ModelCall("a")("q")
     one.parents = (*one.parents, one)
