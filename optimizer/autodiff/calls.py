@@ -140,7 +140,7 @@ def _instruction(text: Variable | str, role: str) -> Variable | None:
     if isinstance(text, Variable):
         return text
     if not isinstance(text, str):
-        raise BadInput(f"the {role} is a {type(text).__name__}", "give a text or a Variable")
+        raise BadInput(f"the {role} is of type {type(text).__name__}", "give a text or a Variable")
     return Variable(text, role=role) if text else None
 
 

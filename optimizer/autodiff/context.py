@@ -123,13 +123,13 @@ def use(
 def _check(model: object, task_model: object, secret: object, least: int, min_share: float) -> None:
     if not callable(getattr(model, "complete", None)):
         raise BadInput(
-            f"the model is a {type(model).__name__} that answers nothing",
+            f"the model is of type {type(model).__name__} and answers nothing",
             "give an object with `complete`, such as connectors.openai.OpenAIModel, and the name as task_model",
         )
     if not isinstance(task_model, str) or not task_model.strip():
         raise BadInput("no task model was named", "give the name that its server knows it by")
     if not isinstance(secret, bytes):
-        raise BadInput(f"the secret of the fences is a {type(secret).__name__}", "give bytes: b'...'")
+        raise BadInput(f"the secret of the fences is of type {type(secret).__name__}", "give bytes: b'...'")
     if not secret:
         raise BadInput("the secret of the fences is empty", "give some random bytes")
     if least < 1:

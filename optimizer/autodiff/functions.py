@@ -42,7 +42,9 @@ def node(
         BadInput: it is no function, the purpose is empty, or there are too many examples.
     """
     if not callable(function):
-        raise BadInput(f"a {type(function).__name__} is no function", "give a function of texts and images")
+        raise BadInput(
+            f"what is to be called is of type {type(function).__name__}", "give a function of texts and images"
+        )
     if not purpose.strip():
         raise BadInput("a function has no purpose", "say in a few words what it does")
     applied = _Applied(function=function, purpose=purpose, examples=checked_examples(examples))

@@ -179,7 +179,7 @@ class MetricLoss:
 
     def __init__(self, metric: Metric, *, purpose: str = "", passing: float = PASSING) -> None:
         if not callable(metric):
-            raise BadInput(f"a {type(metric).__name__} is no metric", "give a function of the output")
+            raise BadInput(f"the metric is of type {type(metric).__name__}", "give a function of the output")
         self._metric = metric
         self._purpose = purpose or getattr(metric, "__name__", "a metric").replace("_", " ").strip()
         self._passing = passing
@@ -235,7 +235,9 @@ def correction(output: Variable, better: str, *, source: str = "") -> Variable:
 def _given(output: Variable, kind: LossKind, words: str, source: str) -> Variable:
     about = variable_in(output, what="what the words are about")
     if not isinstance(words, str):
-        raise BadInput(f"the words of the loss are a {type(words).__name__}", "give the variable first, then a text")
+        raise BadInput(
+            f"the words of the loss are of type {type(words).__name__}", "give the variable first, then a text"
+        )
     if not (text := words.strip()):
         raise BadInput("the loss has no words", "leave it out, or say what was wrong")
 

@@ -125,7 +125,7 @@ def variable_in(given: object, *, what: str) -> Variable:
     if isinstance(given, Variable):
         return given
     raise BadInput(
-        f"{what} is a {type(given).__name__} and no variable", "give what a call returned, or make a Variable of it"
+        f"{what} is of type {type(given).__name__}, no variable", "give what a call returned, or make a Variable of it"
     )
 
 
@@ -133,7 +133,7 @@ def variables_in(given: object, *, what: str) -> tuple[Variable, ...]:
     """The same for a list of variables."""
     if isinstance(given, Iterable) and not isinstance(given, str | bytes):
         return tuple(variable_in(one, what=what) for one in given)
-    raise BadInput(f"{what} is a {type(given).__name__} and no list", "put the variables into a list")
+    raise BadInput(f"{what} is of type {type(given).__name__}, no list", "put the variables into a list")
 
 
 class Concatenation:

@@ -41,34 +41,34 @@ def swapped(make: Any) -> Callable[[], object]:
 
 
 MISTAKES: list[tuple[str, Callable[[], object]]] = [
-    ("the model is a str that answers nothing", lambda: used(model="gpt-5")),
+    ("the model is of type str and answers nothing", lambda: used(model="gpt-5")),
     ("no task model was named", lambda: used(task_model=None)),
-    ("the secret of the fences is a str", lambda: used(secret="abc")),
+    ("the secret of the fences is of type str", lambda: used(secret="abc")),
     ("the secret of the fences is empty", lambda: used(secret=b"")),
-    ("what is to be optimized is a Variable and no list", lambda: TGD(ANSWER)),  # type: ignore[arg-type]
-    ("what is to be optimized is a str and no list", lambda: TGD("x")),  # type: ignore[arg-type]
-    ("what is to be optimized is a str and no variable", lambda: TGD(["x"])),  # type: ignore[list-item]
+    ("what is to be optimized is of type Variable, no list", lambda: TGD(ANSWER)),  # type: ignore[arg-type]
+    ("what is to be optimized is of type str, no list", lambda: TGD("x")),  # type: ignore[arg-type]
+    ("what is to be optimized is of type str, no variable", lambda: TGD(["x"])),  # type: ignore[list-item]
     ("there is nothing to optimize", lambda: TGD([])),
     ("a variable is given twice", lambda: TGD([ANSWER, ANSWER])),
     ("'q' is no variable that can change", lambda: TGD([Variable("q", role="q")])),
     ("an example is no Revision", lambda: TGD([ANSWER], examples=[("a", "b")])),  # type: ignore[list-item]
-    ("what is to be summed is a str and no variable", lambda: total(["a"])),  # type: ignore[list-item]
-    ("what is to be summed is a Variable and no list", lambda: mean(ANSWER)),  # type: ignore[arg-type]
+    ("what is to be summed is of type str, no variable", lambda: total(["a"])),  # type: ignore[list-item]
+    ("what is to be summed is of type Variable, no list", lambda: mean(ANSWER)),  # type: ignore[arg-type]
     ("there are no losses", lambda: total([])),
     ("there are no losses", lambda: mean([])),
     ("the rubric is empty or no text", lambda: JudgedLoss(ANSWER)),  # type: ignore[arg-type]
-    ("what is to be judged is a str and no variable", lambda: JUDGED("text")),  # type: ignore[arg-type]
-    ("what is to be judged is a str and no variable", lambda: ExaminedLoss()("text")),  # type: ignore[arg-type]
-    ("what is to be judged is a str and no variable", lambda: MetricLoss(len)("text")),  # type: ignore[arg-type]
-    ("what the words are about is a str and no variable", swapped(feedback)),
-    ("what the words are about is a str and no variable", swapped(correction)),
-    ("the words of the loss are a Variable", lambda: feedback(ANSWER, ANSWER)),  # type: ignore[arg-type]
-    ("a int is no metric", lambda: MetricLoss(3)),  # type: ignore[arg-type]
-    ("a int is no function", lambda: node(3, purpose="add")),  # type: ignore[arg-type]
+    ("what is to be judged is of type str, no variable", lambda: JUDGED("text")),  # type: ignore[arg-type]
+    ("what is to be judged is of type str, no variable", lambda: ExaminedLoss()("text")),  # type: ignore[arg-type]
+    ("what is to be judged is of type str, no variable", lambda: MetricLoss(len)("text")),  # type: ignore[arg-type]
+    ("what the words are about is of type str, no variable", swapped(feedback)),
+    ("what the words are about is of type str, no variable", swapped(correction)),
+    ("the words of the loss are of type Variable", lambda: feedback(ANSWER, ANSWER)),  # type: ignore[arg-type]
+    ("the metric is of type int", lambda: MetricLoss(3)),  # type: ignore[arg-type]
+    ("what is to be called is of type int", lambda: node(3, purpose="add")),  # type: ignore[arg-type]
     ("an example is no Example", lambda: node(str, purpose="copy", examples=[("a", "b")])),  # type: ignore[list-item]
     ("an example is no Example", lambda: ModelCall("Be kind.", examples=[("a", "b")])),  # type: ignore[list-item]
-    ("the system prompt is a int", lambda: ModelCall(5)),  # type: ignore[arg-type]
-    ("the message to the model is a int", lambda: ModelCall(message=5)),  # type: ignore[arg-type]
+    ("the system prompt is of type int", lambda: ModelCall(5)),  # type: ignore[arg-type]
+    ("the message to the model is of type int", lambda: ModelCall(message=5)),  # type: ignore[arg-type]
     ("a variable in an f-string would be lost", lambda: f"Really? {ANSWER}"),
     ("a variable in an f-string would be lost", lambda: "Really? {:>9}".format(ANSWER)),  # noqa: UP032
 ]
