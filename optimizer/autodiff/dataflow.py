@@ -62,10 +62,11 @@ def _computing(order: Sequence[Node], group: asyncio.TaskGroup) -> dict[Node, as
         if node.pending:
             await computed(node)
 
+    here = asyncio.get_running_loop()
     for node in order:
         if not node.pending:
             continue
-        if node.computing is None or node.computing.done():
+        if node.computing is None or node.computing.done() or node.computing.get_loop() is not here:
             node.computing = tasks[node] = group.create_task(computed(node))
         else:
             tasks[node] = group.create_task(awaited(node, node.computing))

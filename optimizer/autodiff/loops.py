@@ -139,8 +139,19 @@ def _apart(work: Coroutine[Any, Any, T]) -> T:
 async def called(home: Home | None, function: Callable[..., Any], *args: object, **fields: object) -> Any:
     """What a function returns, and if that is awaitable, what comes of it.
 
-    A function that is no coroutine runs in a thread, so that it holds nobody up.
+    A function that is no coroutine runs in a thread, so that it holds nobody up. One that says that it was cancelled
+    when nobody cancelled it has failed.
     """
+    try:
+        return await _called(home, function, *args, **fields)
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        raise RuntimeError("CancelledError") from error
+
+
+async def _called(home: Home | None, function: Callable[..., Any], *args: object, **fields: object) -> Any:
     if iscoroutinefunction(function):
         return await function(*args, **fields)
     loop, context = asyncio.get_running_loop(), copy_context()

@@ -34,6 +34,8 @@ from optimizer.types import Gradient, LossKind, Scored, TextLoss
 PASSING = 0.9
 """The score from which nothing has to change."""
 
+_ROUNDING = 1e-9
+"""How far a sum of shares may miss 0 or 1."""
 _LEAST_WEIGHT = 0.05
 _REASON_CHARS = 1_000
 
@@ -264,12 +266,12 @@ def _judgement(found: object, purpose: str) -> tuple[float, str]:
     if isinstance(found, Scored):
         found = (found.value, found.reason)
     score, text = found if isinstance(found, tuple) and len(found) == 2 else (found, "")
-    if not isinstance(score, int | float) or not 0 <= score <= 1 or not isinstance(text, str):
+    if not isinstance(score, int | float) or not -_ROUNDING <= score <= 1 + _ROUNDING or not isinstance(text, str):
         raise BadInput(
             f"the metric '{purpose}' returned something that is no score",
             "return a number from 0 to 1, or it and a text",
         )
-    return float(score), text.strip()
+    return min(1.0, max(0.0, float(score))), text.strip()
 
 
 def _variable(name: str, field: Field) -> Variable:

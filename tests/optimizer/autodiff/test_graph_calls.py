@@ -279,6 +279,15 @@ async def test_a_function_may_use_the_graph_itself() -> None:
         assert (await node(ask_again, purpose="ask again")("q")).text == "Inner.(q)"
 
 
+async def test_a_function_that_says_it_was_cancelled_has_failed() -> None:
+    async def gives_up(_: str) -> str:
+        raise asyncio.CancelledError
+
+    result = node(gives_up, purpose="search")(question("q"))
+    with pytest.raises(Declined, match="the function to search raised RuntimeError"):
+        (await result).text  # noqa: B018
+
+
 async def test_a_function_that_runs_out_of_items_does_not_hang_the_graph() -> None:
     result = node(lambda _: next(iter([])), purpose="take the first")(question("q"))
     with pytest.raises(Declined, match="RuntimeError"):

@@ -334,3 +334,24 @@ async def test_functions_still_run_when_they_are_awaited_after_the_block() -> No
 def test_what_cannot_do_anything_is_refused_before_anything_is_spent(fields: dict[str, Any], words: str) -> None:
     with pytest.raises(BadInput, match=words), engine(EchoModel(), **fields):
         pass
+
+
+def test_a_node_that_two_loops_wait_for_is_computed_in_both() -> None:
+    both = threading.Barrier(2, timeout=60)
+
+    def meet(text: str) -> str:
+        both.wait()  # passes only when each loop has started the function
+        return text.upper()
+
+    node_of_both = node(meet, purpose="shout")(Variable("x", role="word"))
+
+    async def wait() -> None:
+        await node_of_both
+
+    threads = [threading.Thread(target=asyncio.run, args=(wait(),), daemon=True) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert not any(thread.is_alive() for thread in threads)
+    assert node_of_both.text == "X"

@@ -260,6 +260,11 @@ async def test_a_metric_that_gives_no_score_says_what_to_return(found: object) -
         await MetricLoss(lambda _: found, purpose="tests")(answer()).backward()  # type: ignore[arg-type, return-value]
 
 
+async def test_rounding_does_not_spoil_a_score() -> None:
+    loss = MetricLoss(lambda _: 1.0000000000000002)(Variable("x", role="answer", requires_grad=True))
+    assert "1.00 of 1" in (await loss).text
+
+
 async def test_a_metric_that_raises_costs_its_own_loss() -> None:
     def broken(output: str) -> float:
         raise ValueError(f"cannot read {output}") if output == "bad" else AssertionError
