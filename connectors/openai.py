@@ -186,7 +186,7 @@ class OpenAIModel:
         self, status: int, words: str, request: ModelRequest, error: APIStatusError | None
     ) -> TracegradError:
         headers: Mapping[str, str] = error.response.headers if error else {}
-        said = f": {words}" if words else ""
+        said = f": {words.rstrip(' .')}" if words else ""
         code = error.code if error else None
         if status == 429 and code == "insufficient_quota":
             return BadCredentials(f"{self._server} says that the quota is used up{said}", "add credit to the account")

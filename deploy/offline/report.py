@@ -106,7 +106,8 @@ def _limits(result: Result, compared: Compared, given: Files, jury: Jury) -> lis
     if refused := jury.refusals.total():
         reason, times = jury.commonest
         where = ', all on rows without an "expected"' if jury.refused_without_reference == refused else ""
-        said.append(f"{refused} answers could not be judged{where}, {times} of them because {reason}.")
+        share = "" if times == refused else f"{times} of them "
+        said.append(f"{refused} answers could not be judged{where}, {share}because {reason}.")
     said += [
         f"Rows with the input of another one, which count again: {twice} in {file.path.name}."
         for file in (given.train, given.validation)

@@ -44,7 +44,7 @@ def checked(prompt: PromptVersion, train: Sequence[Case], validation: Sequence[C
     needed = 2 * len(validation) + least
     if plan.max_task_calls < needed:
         raise BadInput(
-            f"a budget of {plan.max_task_calls} task calls cannot even compare one rewrite with the seed on"
+            f"a budget of {plan.max_task_calls} task calls cannot even compare one rewrite with the prompt on"
             f" {len(validation)} validation rows",
             f"allow at least {needed} task calls, or give fewer validation rows",
         )
