@@ -89,17 +89,24 @@ async def criticise(
     """
     text = _quoted(shown, fence) if place else shown
     request = _request(f"{text}\n{fence.wrap(about)}", critic, place, images)
-    try:
-        async with asyncio.TaskGroup() as group:
-            calls = [
-                group.create_task(_answer(sampled(request, number), model, critic)) for number in range(critic.samples)
-            ]
-    except ExceptionGroup as failed:
-        raise failed.exceptions[0] from failed
-    results = [call.result() for call in calls]
+    results = await _answers([sampled(request, number) for number in range(critic.samples)], model, critic)
     if said := tuple(dict.fromkeys(result for result in results if isinstance(result, Criticism))):
         return said
     raise next(result for result in results if isinstance(result, TracegradError))
+
+
+async def _answers(
+    requests: Sequence[ModelRequest], model: LanguageModel, critic: Critic
+) -> list[Criticism | TracegradError]:
+    """All at once. A single one without a group of its own, so that what ends the process ends its siblings at once."""
+    if len(requests) == 1:
+        return [await _answer(requests[0], model, critic)]
+    try:
+        async with asyncio.TaskGroup() as group:
+            calls = [group.create_task(_answer(request, model, critic)) for request in requests]
+    except ExceptionGroup as failed:
+        raise failed.exceptions[0] from failed
+    return [call.result() for call in calls]
 
 
 def _request(user: str, critic: Critic, place: Place | None, images: Sequence[Image]) -> ModelRequest:

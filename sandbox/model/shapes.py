@@ -73,6 +73,10 @@ class Fields:
     as_json: bool = False
 
 
+_PLAIN = "OK."
+"""To a question that is none of these."""
+
+
 def read_free(call: Call) -> Reflection | Blame | Relay | Update | Fields:
     """What a request without a reply name asks for."""
     said = call.user[-1] if call.user else ""
@@ -86,7 +90,7 @@ def read_free(call: Call) -> Reflection | Blame | Relay | Update | Fields:
     fenced = _FENCED.findall(said)
     if len(fenced) >= 2:
         return Reflection(prompt=fenced[0], examples=_examples(fenced[1]))
-    return Relay(said=_tagged(call.system, "GRADE") or call.system)
+    return Relay(said=_tagged(call.system, "GRADE") or call.system or _PLAIN)
 
 
 def task_in(call: Call) -> tuple[str, str, str]:
