@@ -5,7 +5,7 @@ and one contract suite in `tests/contracts/` runs on the twin and on the real co
 of `optimizer.errors` and no vendor's.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -13,7 +13,7 @@ from typing import Protocol
 from optimizer.identity import digest
 from optimizer.prompts import Body, Head, Message, PromptVersion, Published, Superseded
 from optimizer.rules import ScoreRule
-from optimizer.types import Arm, Case, Evidence, Generation, Score, Scored, Unscored, Usage, Window
+from optimizer.types import Arm, Case, Evidence, Generation, Score, Scored, Swap, Unscored, Usage, Window
 
 
 class Clock(Protocol):
@@ -61,10 +61,18 @@ class TraceSource(Protocol):
 
 
 class CaseSource(Protocol):
-    """Where curated test cases are read."""
+    """Where curated test cases are read, and where anchors are kept."""
 
     def cases(self, dataset: str) -> AsyncIterator[Case]:
         """Active items of a dataset in id order. Raises NotFound when there is no such dataset."""
+        ...
+
+    async def keep(self, dataset: str, cases: Sequence[Case]) -> None:
+        """Write cases into a dataset, which is made when there is none; a case that is there already is replaced.
+
+        An item's id is `case.id`. What was written comes back from `cases` with the same id, input and reference, and
+        with the tags as slices.
+        """
         ...
 
 
@@ -139,11 +147,16 @@ class ModelRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelReply:
-    """A usable answer: not empty, not cut off, not a refusal."""
+    """A usable answer: not empty, not cut off, not a refusal.
+
+    Attributes:
+        replayed: it came out of a journal: how long it took says nothing.
+    """
 
     text: str
     model: str
     usage: Usage = field(default_factory=Usage)
+    replayed: bool = False
 
 
 class LanguageModel(Protocol):
@@ -175,6 +188,36 @@ class Judge(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preference:
+    """What two answers to the same case are worth beside each other, and which place won in each order.
+
+    Attributes:
+        swap: missing when a score could not be had.
+    """
+
+    baseline: Scored | Unscored
+    candidate: Scored | Unscored
+    swap: Swap | None = None
+
+
+class PairJudge(Protocol):
+    """Says which of two answers to the same case is better. Safe to call from many tasks at once."""
+
+    @property
+    def name(self) -> str:
+        """Names the judge in reports."""
+        ...
+
+    async def prefer(self, case: Case, baseline: str, candidate: str) -> Preference:
+        """1 and 0 for a clear preference that does not depend on the order, otherwise 0.5 and 0.5.
+
+        The judge is not told which answer is whose. Unscored for both when no judgement could be made. Raises
+        Permanent only when no pair can be judged.
+        """
+        ...
+
+
 class Evaluator(Protocol):
     """Runs both arms on the same cases and judges every answer."""
 
@@ -183,8 +226,8 @@ class Evaluator(Protocol):
         """Names the evaluator in reports: tool and version."""
         ...
 
-    async def compare(self, arms: dict[Arm, PromptVersion], cases: Sequence[Case]) -> Evidence:
-        """Paired evidence for every case, in case-id order.
+    async def compare(self, arms: Mapping[Arm, PromptVersion], cases: Sequence[Case], *, sample: int = 0) -> Evidence:
+        """Paired evidence for every case, in case-id order. Another `sample` draws the answers anew.
 
         Never raises for one bad case: an answer that is refused, empty or cut off scores 0, a judgement that could
         not be made is Unscored. When the runner itself fails, returns what there is with `complete=False` and the

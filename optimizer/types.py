@@ -1,6 +1,6 @@
 """The values of the loop, in the order in which they flow. Open this first.
 
-    Trace -> TextLoss -> Gradient -> RootCause -> Edit -> Candidate -> Evidence -> GateReport -> Proposal
+    Trace -> TextLoss -> Gradient -> RootCause -> Edit -> Candidate -> Evidence, and on in `optimizer/proof.py`
 
 Every value is frozen and holds what it was made from, so lineage is a walk through fields. Ids are content addresses.
 Missing data is a member of `Missing`, never 0, None or NaN; units stand in the names.
@@ -221,8 +221,17 @@ class Candidate:
 
 
 class CaseOrigin(StrEnum):
+    """Where a case comes from.
+
+    An anchor is a complaint that a release fixed; config is the owner's own promptfoo tests.
+    """
+
     DATASET = "dataset"
     REPLAY = "replay"
+    ANCHOR = "anchor"
+    ATTACK = "attack"
+    COMPLAINT = "complaint"
+    CONFIG = "config"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -248,8 +257,10 @@ class Case:
 
     Attributes:
         reference: the expected output, or why there is none.
-        complaint: what a person disliked about the recorded output; empty when nobody complained.
         source_key: as in `Generation`; dataset cases carry their own id here.
+        complaint: what a person disliked about the recorded output; empty when nobody complained.
+        tags: a tag like "language:de" puts the case into that slice.
+        at: when production recorded the input.
     """
 
     id: str
@@ -260,6 +271,7 @@ class Case:
     recorded_output: str = ""
     complaint: str = ""
     tags: tuple[str, ...] = ()
+    at: datetime | Missing = Missing.NOT_RECORDED
 
 
 class Arm(StrEnum):
@@ -295,14 +307,19 @@ class Trial:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
-    """One arm's answer to one case, and what it was worth."""
+    """One arm's answer to one case, and what it was worth.
+
+    Attributes:
+        usage: what the answer cost; the judge's calls are not in it.
+        latency_s: seconds until the answer; missing when it was not waited for, such as one out of the journal.
+    """
 
     case_id: str
     arm: Arm
     output: str
     result: Scored | Unscored
     usage: Usage
-    latency_s: float
+    latency_s: float | Missing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -315,12 +332,40 @@ class Pair:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Repeat:
+    """One answer that was judged twice, which shows how far the judge agrees with itself."""
+
+    case_id: str
+    arm: Arm
+    first: float
+    second: float
+
+
+class Shown(StrEnum):
+    """Which of two answers a judge preferred, by the place where it was shown."""
+
+    FIRST = "first"
+    SECOND = "second"
+    NEITHER = "neither"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Swap:
+    """One pair that was judged in both orders: `forward` with the baseline first, `backward` with the candidate."""
+
+    case_id: str
+    forward: Shown
+    backward: Shown
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
     """Paired results, in case-id order.
 
     Attributes:
         complete: False when the runner itself failed or was cut short; then no verdict but undecided is possible.
         note: why it is not complete; empty otherwise.
+        repeats, swaps: what is known about the judge itself.
     """
 
     pairs: tuple[Pair, ...]
@@ -328,6 +373,8 @@ class Evidence:
     evaluator: str
     complete: bool = True
     note: str = ""
+    repeats: tuple[Repeat, ...] = ()
+    swaps: tuple[Swap, ...] = ()
 
 
 class Verdict(StrEnum):
@@ -336,36 +383,3 @@ class Verdict(StrEnum):
     PASS = "pass"
     FAIL = "fail"
     UNDECIDED = "undecided"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GateReport:
-    """A verdict with the numbers behind it and the reasons in words.
-
-    Attributes:
-        e_value: evidence for "the candidate is better": 1 is none, `threshold` is enough.
-        effect: mean of candidate minus baseline over the scored pairs, in points of score, [-1, 1].
-        interval: (low, high), a 95% confidence interval for the effect that holds at any number of pairs.
-    """
-
-    verdict: Verdict
-    reasons: tuple[str, ...]
-    evidence: Evidence
-    scored_pairs: int
-    unscored_pairs: int
-    baseline_mean: float | Missing
-    candidate_mean: float | Missing
-    effect: float | Missing
-    interval: tuple[float, float] | Missing
-    e_value: float
-    threshold: float
-    usage: Usage
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Proposal:
-    """A candidate that passed, with its report: what may be released."""
-
-    candidate: Candidate
-    report: GateReport
-    expires_at: datetime
