@@ -14,9 +14,9 @@ from sandbox.scenario.support import PROMPT_NAME, SupportApplication
 
 DATASET = "support-regression"
 ITEMS = 120
-QUESTIONS = 160
-USERS = 140
-"""Accounts that may ask; about ninety do."""
+QUESTIONS = 300
+USERS = 300
+"""Accounts that may ask; about two hundred do: enough for cases that are replayed and others that are sealed."""
 DISLIKED = 0.5
 """Feedback below it counts as a complaint."""
 
