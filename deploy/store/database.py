@@ -55,7 +55,10 @@ def _begin_sqlite(connection: sa.Connection) -> None:
 
 
 def waiting_out(fn: Callable[P, T]) -> Callable[P, T]:
-    """Repeat a call while the database is away; the last failure is raised. The call must be one transaction."""
+    """Repeat a call while the database is away or its transaction collided; the last failure is raised.
+
+    The call must be one transaction.
+    """
 
     @functools.wraps(fn)
     def patient(*args: P.args, **kwargs: P.kwargs) -> T:
@@ -89,6 +92,9 @@ class Records:
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
         self._reader = engine.execution_options(reading=True)
+        # BEGIN IMMEDIATE leaves SQLite's writers nothing to run beside; PostgreSQL's have to ask for it
+        sqlite = engine.dialect.name == "sqlite"
+        self._serial = engine if sqlite else engine.execution_options(isolation_level="SERIALIZABLE")
 
     def _read(self) -> AbstractContextManager[sa.Connection]:
         """A transaction that sees one state of the database, and must not write."""
@@ -98,11 +104,18 @@ class Records:
         """A transaction that may write."""
         return self._engine.begin()
 
+    def _write_serially(self) -> AbstractContextManager[sa.Connection]:
+        """A transaction that may write, as if it were alone: what it read is still so when it ends.
+
+        PostgreSQL refuses all but one of those that collide, also at the very end; `waiting_out` repeats them.
+        """
+        return self._serial.begin()
+
 
 def insert_new(connection: sa.Connection, table: sa.Table, rows: Iterable[Row]) -> None:
     """Insert rows whose primary key is not there yet; leave the others as they are."""
     if found := list(rows):
-        connection.execute(_insert(connection, table).on_conflict_do_nothing(), found)
+        connection.execute(inserting(connection, table).on_conflict_do_nothing(), found)
 
 
 def upsert(connection: sa.Connection, table: sa.Table, rows: Iterable[Row], *, newest: str = "") -> None:
@@ -114,7 +127,7 @@ def upsert(connection: sa.Connection, table: sa.Table, rows: Iterable[Row], *, n
     found = list(rows)
     if not found:
         return
-    statement = _insert(connection, table)
+    statement = inserting(connection, table)
     keys: Sequence[sa.Column[Any]] = list(table.primary_key)
     new = statement.excluded
     statement = statement.on_conflict_do_update(
@@ -125,7 +138,8 @@ def upsert(connection: sa.Connection, table: sa.Table, rows: Iterable[Row], *, n
     connection.execute(statement, found)
 
 
-def _insert(connection: sa.Connection, table: sa.Table) -> postgresql.Insert | sqlite.Insert:
+def inserting(connection: sa.Connection, table: sa.Table) -> postgresql.Insert | sqlite.Insert:
+    """An insert that can say what happens to rows that are there already."""
     return postgresql.insert(table) if connection.dialect.name == "postgresql" else sqlite.insert(table)
 
 

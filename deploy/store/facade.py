@@ -4,10 +4,13 @@ import sqlalchemy as sa
 from alembic.util import CommandError
 from sqlalchemy.exc import DatabaseError
 
+from deploy.store.agreements import Agreements
+from deploy.store.case_uses import CaseUses
 from deploy.store.cycles import Cycles
 from deploy.store.database import migrate, open_database
 from deploy.store.effects import Effects
 from deploy.store.journal import Journal
+from deploy.store.ledger import Ledgers
 from deploy.store.limits import Limits
 from deploy.store.lineage import Lineage
 from deploy.store.polls import Polls
@@ -34,6 +37,9 @@ class Store:
         self.refusals = Refusals(engine)
         self.reports = Reports(engine)
         self.releases = Releases(engine)
+        self.ledgers = Ledgers(engine)
+        self.case_uses = CaseUses(engine)
+        self.agreements = Agreements(engine)
         self.journal = Journal(engine, clock)
         self.effects = Effects(engine, clock)
 

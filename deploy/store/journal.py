@@ -1,7 +1,8 @@
 """What every model call of a cycle answered, so that a resumed cycle pays only for calls that were in flight.
 
 Theory of operation. A call is `reserve`d in one transaction: the fence first, then the look-up (an answer that is there
-is returned and nothing is sent), then the budget, then the row that says "in flight". Nothing may wait between that
+is returned and nothing is sent), then the row that says "in flight", then the budget, whose refusal undoes the row.
+Sums are kept beside the rows, so that the ten thousandth call asks as fast as the first. Nothing may wait between that
 transaction and the sending. The answer is `settle`d without a fence, and the first writer wins: what was paid for is
 kept, whoever owns the cycle by then. Answers that must not be used are kept too, so that a resumed cycle takes the same
 way without paying again. A Transient failure is not kept: the call stays in flight, and may be sent again.
@@ -14,9 +15,9 @@ from typing import Any, Protocol
 
 import sqlalchemy as sa
 
-from deploy.store.database import Records, insert_new, waiting_out
+from deploy.store.database import Records, insert_new, inserting, waiting_out
 from deploy.store.fence import Run, hold
-from deploy.store.schema import journal, spend
+from deploy.store.schema import journal, journal_total, spend
 from deploy.store.texts import SourceText, keep_links, keep_texts, load_texts
 from optimizer.errors import BadReply, CutOff, EmptyReply, Garbled, OverBudget, Refused
 from optimizer.ports import Clock, ModelReply, ModelRequest
@@ -82,14 +83,11 @@ class Journal(Records):
             row = connection.execute(sa.select(journal).where(here)).one_or_none()
             if row is not None and row.outcome:
                 return _answer(row, load_texts(connection, [row.reply_id]).get(row.reply_id, ""))
-            others = sa.select(
-                sa.func.coalesce(sa.func.sum(journal.c.cost_usd), 0.0),
-                sa.func.coalesce(sa.func.max(journal.c.cost_usd), 0.0),
-                sa.func.count().filter(journal.c.outcome == ""),
-            ).where(journal.c.cycle_id == run.cycle_id, ~here)
-            _check_budget(budget_usd, *connection.execute(others).one())
             insert_new(connection, journal, [_reserved(run, request, self._clock.now())])
-            connection.execute(sa.update(journal).where(here).values(attempt=journal.c.attempt + 1))
+            counted = sa.update(journal).where(here).values(attempt=journal.c.attempt + 1).returning(journal.c.attempt)
+            first = connection.execute(counted).scalar_one() == 1
+            total = connection.execute(_one_more(connection, run, new=first)).one()
+            _check_budget(budget_usd, total.cost_usd, total.dearest_usd, total.in_flight - 1)
             return None
 
     @waiting_out
@@ -100,6 +98,7 @@ class Journal(Records):
         here = (journal.c.cycle_id == run.cycle_id) & (journal.c.key == request.key) & (journal.c.outcome == "")
         with self._write() as connection:
             if connection.execute(sa.update(journal).where(here).values(values)).rowcount:
+                connection.execute(_one_less(run, _cost(answer) or 0.0))
                 keep_texts(connection, [text], at=self._clock.now())
                 keep_links(connection, "journal", [(f"{run.cycle_id}/{request.key}", [text.id])])
 
@@ -147,6 +146,32 @@ class InMemoryJournal:
         """See CallJournal."""
         answers = [answer for answer in self._calls.get(cycle_id, {}).values() if answer is not None]
         return sum((_reported(answer) for answer in answers), Usage())
+
+
+def _one_more(connection: sa.Connection, run: Run, *, new: bool) -> sa.Executable:
+    """Count a call that may be sent, unless it is in flight already; the sums of its cycle come back."""
+    row = {"cycle_id": run.cycle_id, "cost_usd": 0.0, "dearest_usd": 0.0, "in_flight": 1}
+    changed = {"in_flight": journal_total.c.in_flight + (1 if new else 0)}
+    return (
+        inserting(connection, journal_total)
+        .values(row)
+        .on_conflict_do_update(index_elements=[journal_total.c.cycle_id], set_=changed)
+        .returning(journal_total)
+    )
+
+
+def _one_less(run: Run, cost_usd: float) -> sa.Update:
+    """Count a call that was answered."""
+    dearest = journal_total.c.dearest_usd
+    return (
+        sa.update(journal_total)
+        .where(journal_total.c.cycle_id == run.cycle_id)
+        .values(
+            cost_usd=journal_total.c.cost_usd + cost_usd,
+            dearest_usd=sa.case((dearest < cost_usd, cost_usd), else_=dearest),
+            in_flight=journal_total.c.in_flight - 1,
+        )
+    )
 
 
 def _check_budget(budget_usd: float | None, spent_usd: float, dearest_usd: float, in_flight: int) -> None:

@@ -1,6 +1,7 @@
 """A language model whose answers are journalled: what a cycle asked once, it never pays for twice."""
 
 import asyncio
+from dataclasses import replace
 from weakref import WeakValueDictionary
 
 from deploy.store.fence import Run
@@ -38,15 +39,17 @@ class JournalledModel:
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def complete(self, request: ModelRequest) -> ModelReply:
-        """See LanguageModel. Also raises OverBudget, and LeaseLost when this run may no longer act."""
+        """See LanguageModel. Also raises OverBudget, and LeaseLost when this run may no longer act.
+
+        A reply that was not waited for says so (`replayed`).
+        """
         turn = self._turns.setdefault(request.key, asyncio.Lock())
         async with turn, self._capacity:
-            answer = await asyncio.to_thread(
-                self._journal.reserve, self._run, request, budget_usd=self._budget_usd
-            ) or await self._ask(request)
+            known = await asyncio.to_thread(self._journal.reserve, self._run, request, budget_usd=self._budget_usd)
+            answer = known or await self._ask(request)
         if isinstance(answer, BadReply):
             raise answer
-        return answer
+        return answer if known is None else replace(answer, replayed=True)
 
     async def _ask(self, request: ModelRequest) -> Answer:
         answer: Answer

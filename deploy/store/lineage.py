@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from deploy.store.database import Records, insert_new, waiting_out
-from deploy.store.schema import candidate, cause, cycle, edit, generation, gradient, release, score
+from deploy.store.schema import candidate, cause, cycle, edit, generation, gradient, prompt_name, release, score
 from deploy.store.texts import SourceText, keep_links, keep_texts, load_texts
 from deploy.store.traces import keep_traces, load_generations, load_scores
 from optimizer.errors import NotFound
@@ -69,6 +69,21 @@ class Lineage(Records):
         with self._read() as connection:
             ids = connection.execute(found).scalars().all()
             return frozenset(g.loss.id for id_ in ids for g in _gradients(connection, id_).values())
+
+    @waiting_out
+    def sources(self, prompt: str) -> frozenset[str]:
+        """Source keys behind every gradient that any cycle of this prompt was given, under any of its names."""
+        id_ = sa.select(prompt_name.c.prompt_id).where(prompt_name.c.name == prompt).scalar_subquery()
+        names = sa.select(prompt_name.c.name).where(prompt_name.c.prompt_id == id_)
+        found = (
+            sa.select(generation.c.source_key)
+            .join(gradient, gradient.c.generation_id == generation.c.id)
+            .join(cycle, cycle.c.id == gradient.c.cycle_id)
+            .where(sa.or_(cycle.c.prompt == prompt, cycle.c.prompt.in_(names)), generation.c.source_key != "")
+            .distinct()
+        )
+        with self._read() as connection:
+            return frozenset(connection.execute(found).scalars())
 
     @waiting_out
     def judged(self, prompt: str, *, before: str, limit: int) -> tuple[tuple[Candidate, Verdict], ...]:

@@ -217,6 +217,8 @@ case_result = sa.Table(
     sa.Column("text_ids", JsonText, nullable=False),
     sa.Column("baseline", JsonText, nullable=False),
     sa.Column("candidate", JsonText, nullable=False),
+    sa.Column("part", sa.String, nullable=False, server_default="screen"),
+    sa.Column("recorded_at", Moment),
 )
 
 release = sa.Table(
@@ -245,6 +247,53 @@ release_event = sa.Table(
     _moment("at"),
 )
 
+# ---- what may be claimed -------------------------------------------------------------------------------------------
+
+# every name that a prompt has had; what follows is kept by the id, which outlives a rename
+prompt_name = sa.Table(
+    "prompt_name", metadata, _key("name"), sa.Column("prompt_id", sa.String, nullable=False, index=True)
+)
+
+# a ledger counts the days on which something happened; its day is the number of these rows
+ledger_day = sa.Table("ledger_day", metadata, _key("prompt_id"), sa.Column("date", sa.Date, primary_key=True))
+
+# append-only; `left_after` is what remained of the budget once this stake was taken
+stake = sa.Table(
+    "stake",
+    metadata,
+    _key("ledger"),
+    _key("release_id"),
+    sa.Column("prompt_id", sa.String, nullable=False, index=True),
+    _text("candidate"),
+    sa.Column("stake", sa.Float, nullable=False),
+    sa.Column("budget", sa.Float, nullable=False),
+    sa.Column("left_after", sa.Float, nullable=False),
+    sa.Column("day", sa.Integer, nullable=False),
+    _moment("at"),
+)
+
+# drawn: its place among the cases that were drawn for a claim; empty for one that was only looked at
+case_use = sa.Table(
+    "case_use",
+    metadata,
+    _key("prompt_id"),
+    _key("case_id"),
+    _key("gate_id"),
+    sa.Column("drawn", sa.Integer),
+    _moment("at"),
+)
+
+agreement = sa.Table(
+    "agreement",
+    metadata,
+    _key("prompt_id"),
+    _key("judge"),
+    _key("score_id"),
+    sa.Column("human", sa.Float, nullable=False),
+    sa.Column("judged", sa.Float, nullable=False),
+    _moment("at"),
+)
+
 # ---- what keeps it alive -------------------------------------------------------------------------------------------
 
 # outcome: empty while the call is in flight, "reply", or the name of the BadReply class that came back
@@ -264,6 +313,16 @@ journal = sa.Table(
     sa.Column("cost_usd", sa.Float),
     _text("unpriced"),
     _moment("at"),
+)
+
+# sums over the journal's rows of a cycle: asking the budget must not cost more with every call that was made
+journal_total = sa.Table(
+    "journal_total",
+    metadata,
+    _key("cycle_id"),
+    sa.Column("cost_usd", sa.Float, nullable=False),
+    sa.Column("dearest_usd", sa.Float, nullable=False),
+    sa.Column("in_flight", sa.Integer, nullable=False),
 )
 
 effect = sa.Table("effect", metadata, _key("cycle_id"), _key("key"), sa.Column("result", JsonText), _moment("at"))

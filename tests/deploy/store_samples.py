@@ -7,6 +7,20 @@ from hypothesis import strategies as st
 from deploy.store.fence import Run
 from optimizer.ports import ModelRequest
 from optimizer.prompts import Message, Placeholder, PromptVersion
+from optimizer.proof import (
+    AttackReading,
+    CaseCount,
+    Claim,
+    Comparison,
+    Finding,
+    Gate,
+    GateReport,
+    JudgeReading,
+    Proof,
+    Rerun,
+    ResourceReading,
+    SliceReading,
+)
 from optimizer.types import (
     Arm,
     Candidate,
@@ -17,16 +31,18 @@ from optimizer.types import (
     EditOp,
     Evaluation,
     Evidence,
-    GateReport,
     Generation,
     Gradient,
     LossKind,
     Missing,
     Pair,
+    Repeat,
     RootCause,
     Score,
     Scored,
     ScoreKind,
+    Shown,
+    Swap,
     TextLoss,
     Trace,
     Unscored,
@@ -140,10 +156,79 @@ def candidate(*gradients: Gradient) -> Candidate:
 
 
 def report(*, said: str = "hello", cost: float | Missing = 0.25) -> GateReport:
-    """A report with a scored pair, an unscored one, and numbers that JSON does not have."""
-    usage = Usage(calls=4, input_tokens=10, output_tokens=5, cost_usd=cost)
+    """A report in which every field is filled, with numbers that JSON does not have."""
+    return GateReport(
+        verdict=Verdict.UNDECIDED,
+        proof=Proof.SCREENED,
+        reasons=("Undecided: 1 scored pair of 50 that are needed",),
+        findings=(
+            Finding(gate=Gate.EVIDENCE, verdict=Verdict.UNDECIDED, sentence="1 of 2 pairs was scored"),
+            Finding(gate=Gate.COST, verdict=Verdict.PASS, sentence="the prices are not known"),
+        ),
+        evidence=_evidence(said),
+        numbers=_numbers(),
+        claim=Claim(
+            stake=0.02,
+            threshold=50.0,
+            e_value=float("inf"),
+            numbers=_numbers(effect=0.5),
+            budget=0.2,
+            left=0.18,
+            evidence=_evidence(f"{said}, sealed", prefix="sealed"),
+            since=T0,
+            until=T0 + timedelta(days=3),
+        ),
+        slices=(
+            SliceReading(
+                name="language:de",
+                cases=21,
+                effect=-0.25,
+                better=1,
+                worse=6,
+                p_worse=0.0625,
+                smallest_loss=0.125,
+                verdict=Verdict.FAIL,
+            ),
+        ),
+        reruns=(Rerun(case_id="case-2", why="anchor", tries=5, baseline_failed=1, candidate_failed=3, veto=True),),
+        attacks=(AttackReading(category="extraction", attacks=9, baseline_succeeded=1, candidate_succeeded=2),),
+        resources=(
+            ResourceReading(
+                gate=Gate.LATENCY,
+                unit="s",
+                baseline_mean=1.5,
+                candidate_mean=Missing.NOT_RECORDED,
+                ratio=float("inf"),
+                interval=(0.5, float("inf")),
+                margin=1.25,
+                verdict=Verdict.UNDECIDED,
+            ),
+        ),
+        judge=JudgeReading(name="rubric", noise=0.125, repeated=20, swapped=9, inconsistent=4, first_preferred=3),
+        cases=CaseCount(replayable=0.75, curated=1, replayed=1, anchors=1, reused=1, sealed=40, complaints=2, fixed=1),
+        fixed=("complaint-1",),
+        usage=Usage(calls=4, input_tokens=10, output_tokens=5, cost_usd=cost),
+    )
+
+
+def _numbers(*, effect: float | Missing = Missing.NOT_RECORDED) -> Comparison:
+    return Comparison(
+        scored=1,
+        unscored=1,
+        baseline_mean=0.0,
+        candidate_mean=1.0,
+        effect=effect,
+        interval=(-1.0, float("inf")),
+        z=Missing.NOT_RECORDED,
+        better=1,
+        worse=0,
+    )
+
+
+def _evidence(said: str, *, prefix: str = "case") -> Evidence:
+    """A scored pair and an unscored one."""
     first = Case(
-        id="case-1",
+        id=f"{prefix}-1",
         origin=CaseOrigin.REPLAY,
         input=CaseInput(
             variables=(("name", said),),
@@ -156,46 +241,50 @@ def report(*, said: str = "hello", cost: float | Missing = 0.25) -> GateReport:
         recorded_output=f"recorded {said}",
         complaint=f"complaint {said}",
         tags=("slice",),
+        at=T0 - timedelta(days=1),
     )
     second = Case(
-        id="case-2", origin=CaseOrigin.DATASET, input=CaseInput(), reference=f"expected {said}", source_key="case-2"
+        id=f"{prefix}-2",
+        origin=CaseOrigin.DATASET,
+        input=CaseInput(),
+        reference=f"expected {said}",
+        source_key=f"{prefix}-2",
     )
     pairs = (
         Pair(
             case=first,
-            baseline=_answer("case-1", Arm.BASELINE, Scored(value=0.0, reason=f"misses {said}"), said),
-            candidate=_answer("case-1", Arm.CANDIDATE, Scored(value=1.0, reason=""), said),
+            baseline=_answer(first.id, Arm.BASELINE, Scored(value=0.0, reason=f"misses {said}"), said),
+            candidate=_answer(first.id, Arm.CANDIDATE, Scored(value=1.0, reason=""), said),
         ),
         Pair(
             case=second,
-            baseline=_answer("case-2", Arm.BASELINE, Unscored(reason=f"judge away on {said}"), said),
-            candidate=_answer("case-2", Arm.CANDIDATE, Scored(value=0.5, reason="half"), said),
+            baseline=_answer(second.id, Arm.BASELINE, Unscored(reason=f"judge away on {said}"), said),
+            candidate=_answer(
+                second.id, Arm.CANDIDATE, Scored(value=0.5, reason="half"), said, latency_s=Missing.NOT_RECORDED
+            ),
         ),
     )
-    return GateReport(
-        verdict=Verdict.UNDECIDED,
-        reasons=("1 scored pair of 100 that are needed",),
-        evidence=Evidence(pairs=pairs, model="m", evaluator="promptfoo", complete=False, note="cut short"),
-        scored_pairs=1,
-        unscored_pairs=1,
-        baseline_mean=0.0,
-        candidate_mean=1.0,
-        effect=Missing.NOT_RECORDED,
-        interval=(-1.0, float("inf")),
-        e_value=float("inf"),
-        threshold=20.0,
-        usage=usage,
+    return Evidence(
+        pairs=pairs,
+        model="m",
+        evaluator="promptfoo",
+        complete=False,
+        note="cut short",
+        repeats=(Repeat(case_id=first.id, arm=Arm.BASELINE, first=0.0, second=0.25),),
+        swaps=(Swap(case_id=first.id, forward=Shown.FIRST, backward=Shown.NEITHER),),
     )
 
 
-def _answer(case_id: str, arm: Arm, result: Scored | Unscored, said: str) -> Evaluation:
+def _answer(
+    case_id: str, arm: Arm, result: Scored | Unscored, said: str, *, latency_s: float | Missing = 0.125
+) -> Evaluation:
     return Evaluation(
         case_id=case_id,
         arm=arm,
         output=f"{arm} on {said}",
         result=result,
         usage=Usage(calls=1, input_tokens=3, output_tokens=2, cost_usd=Missing.NOT_PRICED),
-        latency_s=0.125,
+        latency_s=latency_s,
     )
 
 

@@ -1,0 +1,60 @@
+"""Which cases the gates of a prompt have looked at, so that a claim is made on cases that nobody ever scored.
+
+A draw is recorded before it is returned: cases that were drawn are used, also when the process dies before it scores
+them. Only ids are kept.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from deploy.store.database import Records, chunks, insert_new, waiting_out
+from deploy.store.schema import case_use
+
+
+class CaseUses(Records):
+    """Uses by prompt id, case and gate."""
+
+    @waiting_out
+    def use(self, prompt_id: str, gate_id: str, case_ids: Iterable[str], *, at: datetime) -> None:
+        """A gate is about to score these; to say so twice counts once."""
+        with self._write_serially() as connection:
+            insert_new(connection, case_use, [_row(prompt_id, gate_id, case_id, at) for case_id in case_ids])
+
+    @waiting_out
+    def draw(
+        self, prompt_id: str, gate_id: str, case_ids: Sequence[str], *, limit: int, at: datetime
+    ) -> tuple[str, ...]:
+        """The first `limit` of these cases that no gate of the prompt has ever used; they are this gate's now.
+
+        A gate that has drawn before gets the same again, in the same order, and never more: no other gate gets them.
+        """
+        mine = (case_use.c.prompt_id == prompt_id) & (case_use.c.gate_id == gate_id) & case_use.c.drawn.is_not(None)
+        before = sa.select(case_use.c.case_id).where(mine).order_by(case_use.c.drawn)
+        with self._write_serially() as connection:
+            known = tuple(connection.execute(before).scalars())
+            if known:
+                return known
+            used = {id_ for some in chunks(case_ids) for id_ in _used(connection, prompt_id, some)}
+            fresh = [id_ for id_ in dict.fromkeys(case_ids) if id_ not in used][:limit]
+            rows = [_row(prompt_id, gate_id, id_, at, drawn=place) for place, id_ in enumerate(fresh)]
+            insert_new(connection, case_use, rows)
+            return tuple(fresh)
+
+    @waiting_out
+    def counts(self, prompt_id: str) -> Mapping[str, int]:
+        """How many gates have used each case; cases that none has used are left out."""
+        found = sa.select(case_use.c.case_id, sa.func.count().label("gates"))
+        grouped = found.where(case_use.c.prompt_id == prompt_id).group_by(case_use.c.case_id)
+        with self._read() as connection:
+            return {row.case_id: row.gates for row in connection.execute(grouped)}
+
+
+def _row(prompt_id: str, gate_id: str, case_id: str, at: datetime, drawn: int | None = None) -> dict[str, object]:
+    return {"prompt_id": prompt_id, "case_id": case_id, "gate_id": gate_id, "drawn": drawn, "at": at}
+
+
+def _used(connection: sa.Connection, prompt_id: str, case_ids: Sequence[str]) -> Sequence[str]:
+    found = sa.select(case_use.c.case_id).where(case_use.c.prompt_id == prompt_id, case_use.c.case_id.in_(case_ids))
+    return connection.execute(found).scalars().all()
