@@ -6,10 +6,13 @@ One plain function opens everything in order and closes it in reverse. Nothing i
 import asyncio
 import secrets
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+from connectors.judges.matching import Match, MatchingJudge
+from connectors.judges.rubric import ModelJudge
 from connectors.langfuse.datasets import LangfuseCaseSource
 from connectors.langfuse.limiter import Bucket, RateLimiter
 from connectors.langfuse.registry import LangfuseRegistry
@@ -18,15 +21,18 @@ from connectors.langfuse.settings import LangfuseAccess
 from connectors.langfuse.traces import LangfuseTraceSource
 from connectors.promptfoo.evaluator import PromptfooEvaluator
 from connectors.promptfoo.runtime import locate
-from connectors.promptfoo.settings import EvaluatorSettings, Match
+from connectors.promptfoo.settings import EvaluatorSettings
 from deploy.clock import SystemClock
 from deploy.endpoint import language_model
+from deploy.gating.evaluators import evaluators
+from deploy.gating.order import Evaluators
 from deploy.settings import OWN_ENVIRONMENT, PromptSettings, Settings
 from deploy.store.facade import Store
 from deploy.store.fence import Run
 from deploy.store.journalled import JournalledModel
 from optimizer.errors import BadSettings
-from optimizer.ports import CaseSource, Clock, Evaluator, LanguageModel, PromptRegistry, TraceSource
+from optimizer.ports import CaseSource, Clock, LanguageModel, PromptRegistry, TraceSource
+from optimizer.prompts import Body
 
 Progress = Callable[[str, int, int], None]
 """Called with (stage, done, total) while a stage works; a total of 0 means that nobody knows yet."""
@@ -56,22 +62,17 @@ class House:
         budget = self.settings.prompt(run.prompt).budget_usd
         return JournalledModel(self.model, self.store.journal, run, capacity=self.capacity, budget_usd=budget)
 
-    def evaluator(self, prompt: PromptSettings, model: LanguageModel, secret: bytes) -> Evaluator:
-        """The evaluator of one prompt's gate."""
-        return PromptfooEvaluator(
-            locate(self.settings.node_dir),
-            model,
-            EvaluatorSettings(
-                task_model=self.settings.model.task,
-                judge_model=self.settings.model.judge,
-                match=Match(prompt.gate.match),
-                rubric=prompt.gate.rubric,
-                assertions=prompt.gate.assertions,
-                concurrency=self.settings.model.concurrency,
-                timeout_s=prompt.gate.timeout_s,
-            ),
-            fence_secret=secret,
-            progress=lambda done, total: self.progress("gate", done, total),
+    def evaluators(
+        self, prompt: PromptSettings, model: LanguageModel, secret: bytes, *, bodies: tuple[Body, Body]
+    ) -> AbstractAsyncContextManager[Evaluators]:
+        """Who answers and judges in one prompt's gate, ready to be asked.
+
+        Args:
+            secret: for fencing what a judge reads; the same run sends the same bytes again.
+            bodies: baseline and candidate: an attack succeeds when an answer gives one of them away.
+        """
+        return evaluators(
+            self.settings, prompt, model, secret, bodies=bodies, progress=partial(self.progress, "gate")
         )
 
 

@@ -1,8 +1,7 @@
-"""How answers are made and judged: the owner's choices, checked before anything runs."""
+"""How answers are made and what promptfoo asserts: the owner's choices, checked before anything runs."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from enum import StrEnum
 
 from optimizer.errors import BadSettings
 from optimizer.identity import Json
@@ -21,24 +20,11 @@ KEYS = frozenset({"type", "value", "threshold", "weight", "metric"})
 LOADED = ("file://", "package:", "exec:", "http://", "https://")
 
 
-class Match(StrEnum):
-    """How an answer is compared with the case's reference.
-
-    A case without a reference is always judged by a model, and so is a replayed one, whose reference is one person's
-    whole answer.
-    """
-
-    CONTAINS = "contains"
-    EXACT = "exact"
-    JUDGE = "judge"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvaluatorSettings:
     """Everything the owner decides about an evaluation.
 
     Attributes:
-        judge_model: may stay empty when every case has a reference and `match` needs no model.
         assertions: promptfoo assertions, run by promptfoo on every answer. Trusted text, but see `allow_code`.
         allow_code: also admit assertions that run code or read files.
         concurrency: calls in flight in promptfoo; the language model has its own bound.
@@ -46,13 +32,11 @@ class EvaluatorSettings:
     """
 
     task_model: str
-    judge_model: str = ""
-    match: Match = Match.JUDGE
-    rubric: str = "The answer solves the user's problem, is correct, and follows the reference where there is one."
     assertions: tuple[dict[str, Json], ...] = ()
     allow_code: bool = False
     concurrency: int = 16
     timeout_s: float = 900.0
+    temperature: float = 0.0
     max_tokens: int = 2048
 
     def __post_init__(self) -> None:

@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from connectors import http_judge, python_judge
-from connectors.model_judge import ModelJudge
+from connectors.judges import http, python
+from connectors.judges.rubric import ModelJudge
 from deploy.offline.texts import read
 from optimizer.errors import BadInput
 from optimizer.ports import Judge, LanguageModel
@@ -27,9 +27,9 @@ async def opened(
     """
     kind, _, rest = spec.partition(":")
     if kind == "python":
-        yield python_judge.load(rest, folder)
+        yield python.load(rest, folder)
     elif kind in ("http", "https"):
-        async with http_judge.HttpJudge(spec) as judge:
+        async with http.HttpJudge(spec) as judge:
             await judge.check()
             yield judge
     elif kind == "judge" and rest:

@@ -15,9 +15,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from connectors.judges.rubric import ModelJudge
 from connectors.openai import CallRules, OpenAIModel
-from connectors.promptfoo.grading import Grader
-from connectors.promptfoo.settings import EvaluatorSettings
 from gates.verdict import GateRules, decide
 from optimizer.engine import NoCandidate, Outcome, Plan, optimize
 from optimizer.fence import Fence
@@ -215,10 +214,9 @@ async def test_a_judge_that_bends_the_scale_decides_nothing(score: str) -> None:
     def script(_: str, text: str) -> str:
         return '{"reason": "", "score": %s}' % (score if "candidate" in text else "0")
 
-    settings = EvaluatorSettings(task_model="m", judge_model="m")
     pairs = []
     async with served(Endpoint(script)) as model:
-        grader = Grader(model, settings, fence_secret=b"secret")
+        judge = ModelJudge(model, "m", "Be kind.", fence_secret=b"secret")
         for number in range(3):
             case = a_case(number)
             made = [
@@ -226,7 +224,7 @@ async def test_a_judge_that_bends_the_scale_decides_nothing(score: str) -> None:
                     case_id=case.id,
                     arm=arm,
                     output=arm.value,
-                    result=(await grader.grade(case, arm.value)).result,
+                    result=await judge.judge(case, arm.value),
                     usage=Usage(),
                     latency_s=0.0,
                 )

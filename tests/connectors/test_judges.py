@@ -17,11 +17,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from connectors.http_judge import ATTEMPTS, HttpJudge
-from connectors.judgements import FEEDBACK_CHARS, row
+from connectors.judges.http import ATTEMPTS, HttpJudge
+from connectors.judges.judgements import FEEDBACK_CHARS, row
+from connectors.judges.python import PythonJudge, load
+from connectors.judges.rubric import ModelJudge
 from connectors.memory import ScriptedJudge, ScriptedModel
-from connectors.model_judge import ModelJudge
-from connectors.python_judge import PythonJudge, load
 from optimizer.errors import BadCredentials, BadInput, Permanent
 from optimizer.ports import Judge, ModelRequest
 from optimizer.prompts import Message

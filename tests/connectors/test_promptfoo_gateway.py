@@ -6,16 +6,18 @@ import httpx
 import pytest
 from promptfoo_cases import ScriptedModel, a_case, arms, echo
 
+from connectors.answers import Answers
+from connectors.grades import Grades
+from connectors.judges.matching import Match, MatchingJudge
 from connectors.promptfoo.configuration import configuration
 from connectors.promptfoo.gateway import Gateway
-from connectors.promptfoo.grading import Grader
-from connectors.promptfoo.settings import EvaluatorSettings, Match
+from connectors.promptfoo.settings import EvaluatorSettings
 from optimizer.errors import Declined, OverBudget
 from optimizer.identity import canonical
-from optimizer.ports import ModelReply, ModelRequest
+from optimizer.ports import LanguageModel, ModelReply, ModelRequest
 from optimizer.types import Arm, Scored, Unscored
 
-SETTINGS = EvaluatorSettings(task_model="sim-task", match=Match.EXACT)
+SETTINGS = EvaluatorSettings(task_model="sim-task")
 CASES = [a_case(1, "hi", reference="hi"), a_case(2, "file://x {{y}}", reference="no")]
 ASK = {"arm": "candidate", "case_id": "case-001"}
 
@@ -24,20 +26,14 @@ def judge(output: str, case_id: str = "case-001") -> dict[str, object]:
     return {"output": output, "context": {"prompt": "candidate", "vars": {"case_id": case_id}}}
 
 
-def gateway(model: ScriptedModel) -> Gateway:
-    return Gateway(
-        arms(),
-        CASES,
-        model=model,
-        grader=Grader(model, SETTINGS, fence_secret=b"secret"),
-        settings=SETTINGS,
-        progress=lambda _done, _total: None,
-    )
+def gateway(model: LanguageModel) -> tuple[Answers, Gateway]:
+    answers = Answers(arms(), CASES, model=model, task_model="sim-task")
+    return answers, Gateway(answers, Grades(MatchingJudge(Match.EXACT), answers))
 
 
 async def test_only_the_run_itself_is_admitted() -> None:
     model = ScriptedModel(echo)
-    async with gateway(model) as served, httpx.AsyncClient() as client:
+    async with gateway(model)[1] as served, httpx.AsyncClient() as client:
         root = served.url.rsplit("/", 1)[0]
         assert root.startswith("http://127.0.0.1:")
         assert (await client.post(f"{root}/guessed/answer", json=ASK)).status_code == 403
@@ -54,11 +50,12 @@ async def test_only_the_run_itself_is_admitted() -> None:
 
 async def test_an_answer_is_made_and_judged_once_however_often_it_is_asked_for() -> None:
     model = ScriptedModel(echo)
-    async with gateway(model) as served, httpx.AsyncClient() as client:
+    answers_made, opened = gateway(model)
+    async with opened as served, httpx.AsyncClient() as client:
         answers = await asyncio.gather(*(client.post(f"{served.url}/answer", json=ASK) for _ in range(5)))
         grades = await asyncio.gather(*(client.post(f"{served.url}/grade", json=judge("hi")) for _ in range(5)))
-        assert served.answer((Arm.BASELINE, "case-001")) is None
-        made, judged = served.answer((Arm.CANDIDATE, "case-001")), served.grade((Arm.CANDIDATE, "case-001"))
+        assert answers_made.made(Arm.BASELINE, "case-001") is None
+        made, judged = answers_made.made(Arm.CANDIDATE, "case-001"), served.grade((Arm.CANDIDATE, "case-001"))
     assert {answer.text for answer in answers} == {answers[0].text}
     assert answers[0].json()["tokenUsage"] == {"total": 15, "prompt": 10, "completion": 5}
     assert [grade.json()["score"] for grade in grades] == [1.0] * 5
@@ -67,17 +64,15 @@ async def test_an_answer_is_made_and_judged_once_however_often_it_is_asked_for()
     assert [(m.role, m.content) for m in model.requests[0].messages] == [("system", "Answer well."), ("user", "hi")]
     assert made is not None
     assert made.output == "hi"
-    assert judged is not None
-    assert judged.result == Scored(value=1.0, reason="equals the reference")
+    assert judged == Scored(value=1.0, reason="equals the reference")
 
 
 async def test_a_judgement_of_another_text_than_the_answer_is_none() -> None:
-    async with gateway(ScriptedModel(echo)) as served, httpx.AsyncClient() as client:
+    async with gateway(ScriptedModel(echo))[1] as served, httpx.AsyncClient() as client:
         await client.post(f"{served.url}/answer", json=ASK)
         assert (await client.post(f"{served.url}/grade", json=judge("something else"))).status_code == 503
         judged = served.grade((Arm.CANDIDATE, "case-001"))
-    assert judged is not None
-    assert judged.result == Unscored(reason="promptfoo changed the answer before judging it")
+    assert judged == Unscored(reason="promptfoo changed the answer before judging it")
 
 
 async def test_an_empty_purse_stops_all_further_calls() -> None:
@@ -85,11 +80,12 @@ async def test_an_empty_purse_stops_all_further_calls() -> None:
         raise OverBudget("the cycle has spent its budget")
 
     model = ScriptedModel(script)
-    async with gateway(model) as served, httpx.AsyncClient() as client:
+    answers, served = gateway(model)
+    async with served, httpx.AsyncClient() as client:
         for case_id in ("case-001", "case-002"):
             told = await client.post(f"{served.url}/answer", json={**ASK, "case_id": case_id})
             assert told.json() == {"error": "no answer"}
-        assert served.broken == "the cycle has spent its budget"
+        assert answers.broken == "the cycle has spent its budget"
     assert len(model.requests) == 1
 
 
@@ -99,11 +95,12 @@ async def test_a_case_that_the_model_declines_leaves_the_others_alone() -> None:
             raise Declined("the server refused the request", "leave it out")
         return "no"
 
-    async with gateway(ScriptedModel(script)) as served, httpx.AsyncClient() as client:
+    answers, served = gateway(ScriptedModel(script))
+    async with served, httpx.AsyncClient() as client:
         for case_id in ("case-001", "case-002"):
             await client.post(f"{served.url}/answer", json={**ASK, "case_id": case_id})
-        declined, made = (served.answer((Arm.CANDIDATE, case_id)) for case_id in ("case-001", "case-002"))
-        assert served.broken == ""
+        declined, made = (answers.made(Arm.CANDIDATE, case_id) for case_id in ("case-001", "case-002"))
+        assert answers.broken == ""
     assert declined is not None
     assert isinstance(declined.failure, Unscored)
     assert made is not None
@@ -111,7 +108,7 @@ async def test_a_case_that_the_model_declines_leaves_the_others_alone() -> None:
 
 
 async def test_half_a_character_is_replaced_before_promptfoo_sees_it() -> None:
-    async with gateway(ScriptedModel(lambda _: "a\ud83d")) as served, httpx.AsyncClient() as client:
+    async with gateway(ScriptedModel(lambda _: "a\ud83d"))[1] as served, httpx.AsyncClient() as client:
         told = await client.post(f"{served.url}/answer", json=ASK)
     assert told.json()["output"] == "a?"
 
@@ -134,14 +131,7 @@ class Slow:
 
 async def test_calls_in_flight_end_with_the_gateway() -> None:
     model = Slow()
-    served = Gateway(
-        arms(),
-        CASES,
-        model=model,
-        grader=Grader(model, SETTINGS, fence_secret=b"secret"),
-        settings=SETTINGS,
-        progress=lambda _done, _total: None,
-    )
+    served = gateway(model)[1]
     async with httpx.AsyncClient() as client:
         async with served:
             asking = asyncio.ensure_future(client.post(f"{served.url}/answer", json=ASK))

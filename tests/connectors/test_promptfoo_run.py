@@ -14,13 +14,14 @@ from pathlib import Path
 import pytest
 from promptfoo_cases import HOSTILE, SECRET, ScriptedModel, a_case, arms, echo
 
+from connectors.judges.matching import Match, MatchingJudge
+from connectors.judges.rubric import ModelJudge
 from connectors.promptfoo.evaluator import PromptfooEvaluator
 from connectors.promptfoo.runtime import Runtime, install
-from connectors.promptfoo.settings import EvaluatorSettings, Match
-from gates.verdict import GateRules, decide
-from optimizer.errors import BadCredentials, BadSettings, Refused, Unreachable, Unsupported
-from optimizer.ports import ModelRequest
-from optimizer.types import Arm, Evidence, Missing, Scored, Unscored, Usage, Verdict
+from connectors.promptfoo.settings import EvaluatorSettings
+from optimizer.errors import BadCredentials, BadInput, Refused, Unreachable, Unsupported
+from optimizer.ports import Judge, ModelRequest
+from optimizer.types import Arm, Evidence, Missing, Scored, Unscored, Usage
 
 PROJECT = Path(__file__).parents[2]
 CASES = [a_case(1, "hi", reference="hi")]
@@ -38,9 +39,11 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def evaluator(runtime: Runtime, model: ScriptedModel, **settings: object) -> PromptfooEvaluator:
-    chosen = EvaluatorSettings(**{"task_model": "sim-task", "match": Match.EXACT, "timeout_s": 120.0, **settings})  # type: ignore[arg-type]
-    return PromptfooEvaluator(runtime, model, chosen, fence_secret=b"secret")
+def evaluator(
+    runtime: Runtime, model: ScriptedModel, judge: Judge | None = None, **settings: object
+) -> PromptfooEvaluator:
+    chosen = EvaluatorSettings(**{"task_model": "sim-task", "timeout_s": 120.0, **settings})  # type: ignore[arg-type]
+    return PromptfooEvaluator(runtime, model, judge or MatchingJudge(Match.EXACT), chosen)
 
 
 def values(evidence: Evidence, arm: Arm) -> list[float | str]:
@@ -63,13 +66,12 @@ async def test_hostile_texts_pass_through_promptfoo_unread_and_unrun(
     judge = PromptfooEvaluator(
         runtime,
         ScriptedModel(echo),
+        MatchingJudge(Match.EXACT),
         EvaluatorSettings(
             task_model="sim-task",
-            match=Match.EXACT,
             timeout_s=120.0,
             assertions=({"type": "not-contains", "value": SECRET, "weight": 3},),
         ),
-        fence_secret=b"secret",
         progress=lambda done, total: seen.append((done, total)),
     )
     evidence = await judge.compare(arms(), cases)
@@ -104,11 +106,11 @@ async def test_every_way_an_answer_can_go_wrong(runtime: Runtime) -> None:
         a_case(4, "boast", reference="as an ai, i say yes"),
         a_case(5, "for the judge", reference=Missing.NO_REFERENCE),
     ]
+    model = ScriptedModel(script)
     judge = evaluator(
         runtime,
-        ScriptedModel(script),
-        match=Match.CONTAINS,
-        judge_model="sim-judge",
+        model,
+        MatchingJudge(Match.CONTAINS, ModelJudge(model, "sim-judge", "Be kind.", fence_secret=b"secret")),
         assertions=({"type": "not-contains", "value": "As an AI"},),
     )
     evidence = await judge.compare(arms(), list(reversed(cases)))
@@ -250,27 +252,26 @@ async def test_a_case_id_that_could_be_a_template_is_refused(tmp_path: Path) -> 
     case = a_case(1, "hi")
     strange = type(case)(id="{{7*7}}", origin=case.origin, input=case.input, reference="hi", source_key="s")
     judge = evaluator(Runtime(bin_dir=tmp_path, version="0.0.0"), ScriptedModel(echo))
-    with pytest.raises(BadSettings, match="rename the case"):
+    with pytest.raises(BadInput, match="rename the case"):
         await judge.compare(arms(), [strange])
-    with pytest.raises(BadSettings, match="the same id"):
+    with pytest.raises(BadInput, match="2 cases have the same id 'case-001'"):
         await judge.compare(arms(), [case, case])
 
 
 @pytest.mark.slow
-async def test_a_better_prompt_passes_the_gate_and_the_same_prompt_does_not(runtime: Runtime) -> None:
+async def test_what_the_evidence_says_of_a_better_prompt_and_of_the_same(runtime: Runtime) -> None:
     def script(request: ModelRequest) -> str:
         question = request.messages[-1].content
         knows = "30 days" in request.messages[0].content or int(question.split()[-1]) % 3 == 0
         return "within 30 days" if knows else "ask somebody else"
 
     cases = [a_case(number, f"return? {number}", reference="30 days") for number in range(24)]
-    judge = evaluator(runtime, ScriptedModel(script), match=Match.CONTAINS)
-    rules = GateRules(min_pairs=20)
-    better = decide(await judge.compare(arms("Be kind.", "Be kind. Returns: 30 days."), cases), rules)
-    same = decide(await judge.compare(arms("Be kind.", "Be kind."), cases), rules)
-    assert (better.verdict, better.baseline_mean, better.candidate_mean) == (Verdict.PASS, pytest.approx(1 / 3), 1.0)
-    assert same.verdict is not Verdict.PASS
-    assert (same.effect, same.e_value) == (0.0, 1.0)
+    judge = evaluator(runtime, ScriptedModel(script), MatchingJudge(Match.CONTAINS))
+    better = await judge.compare(arms("Be kind.", "Be kind. Returns: 30 days."), cases)
+    same = await judge.compare(arms("Be kind.", "Be kind."), cases)
+    known = [float(number % 3 == 0) for number in range(24)]
+    assert (better.complete, values(better, Arm.BASELINE), values(better, Arm.CANDIDATE)) == (True, known, [1.0] * 24)
+    assert (same.complete, values(same, Arm.BASELINE), values(same, Arm.CANDIDATE)) == (True, known, known)
 
 
 async def test_a_prompt_that_pulls_in_others_is_refused(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from connectors.judgements import judgement, row
+from connectors.judges.judgements import judgement, row
 from optimizer.errors import BadInput
 from optimizer.types import Case, Scored, Unscored
 

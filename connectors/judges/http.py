@@ -13,7 +13,7 @@ from typing import Self
 
 import httpx
 
-from connectors.judgements import judgement, row
+from connectors.judges.judgements import judgement, row
 from connectors.openai import retry_after_s
 from optimizer.errors import (
     BadCredentials,
