@@ -8,12 +8,12 @@ from dataclasses import replace
 from datetime import datetime
 from inspect import isawaitable
 
-from optimizer.errors import NotFound
+from optimizer.errors import BadInput, NotFound
 from optimizer.ports import ModelReply, ModelRequest
 from optimizer.prompts import Body, Head, PromptVersion, Published, Superseded
 from optimizer.rules import ScoreRule
-from optimizer.traces.losses import is_complaint
-from optimizer.types import Case, Generation, Score, Scored, Unscored, Window
+from optimizer.traces.losses import is_asked_for
+from optimizer.types import Case, CaseOrigin, Generation, Missing, Score, Scored, Unscored, Window
 
 Answer = str | ModelReply | Exception
 """What a scripted model says, or raises."""
@@ -48,11 +48,11 @@ class MemoryTraceSource:
         return 0
 
     async def scores(self, window: Window, rules: Sequence[ScoreRule]) -> AsyncIterator[Score]:
-        """Complaints in the window, newest first; of several rows of one score the one that was edited last."""
+        """Scores that the rules ask for, newest first; of several rows of one score the one that was edited last."""
         latest = {s.id: s for s in sorted(self.all_scores, key=lambda s: s.updated_at)}
         for score in sorted(latest.values(), key=lambda s: (s.at, s.id), reverse=True):
             readable = score.environment in self._environments and window.start <= score.at < window.end
-            if readable and is_complaint(score, rules):
+            if readable and is_asked_for(score, rules):
                 yield score
 
     async def generations(
@@ -90,8 +90,20 @@ class MemoryCaseSource:
         """The dataset's cases in id order."""
         if dataset not in self.datasets:
             raise NotFound(f"there is no dataset '{dataset}'", "create it or correct the name in the settings")
-        for case in sorted(self.datasets[dataset], key=lambda c: c.id):
+        distinct = {case.id: case for case in self.datasets[dataset]}
+        for case in sorted(distinct.values(), key=lambda c: c.id):
             yield case
+
+    async def keep(self, dataset: str, cases: Sequence[Case]) -> None:
+        """Write cases, replacing those with the same ids; who was behind them and when is not kept."""
+        elsewhere = {case.id for name, kept in self.datasets.items() if name != dataset for case in kept}
+        for case in cases:
+            if case.id in elsewhere:
+                raise BadInput(f"case '{case.id}' is in another dataset", "delete it there or keep it there")
+            origin = CaseOrigin.ANCHOR if case.origin is CaseOrigin.ANCHOR else CaseOrigin.DATASET
+            kept = replace(case, origin=origin, source_key=case.id, at=Missing.NOT_RECORDED)
+            self.datasets.setdefault(dataset, []).append(kept)
+        self.datasets.setdefault(dataset, [])
 
 
 class MemoryRegistry:

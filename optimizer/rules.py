@@ -1,4 +1,7 @@
-"""Which scores are complaints. The owner decides: a trace store does not know which end of a score is good."""
+"""Which scores are asked for, and which of them are complaints.
+
+The owner decides: a trace store does not know which end of a score is good.
+"""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -41,4 +44,11 @@ class CorrectionRule:
     """Every human correction of an output is a complaint, and the best one."""
 
 
-ScoreRule = NumericRule | BooleanRule | CategoryRule | CorrectionRule
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EveryScore:
+    """Asks for every score of a name, good ones too: to compare a judge with people. It makes no complaint."""
+
+    name: str
+
+
+ScoreRule = NumericRule | BooleanRule | CategoryRule | CorrectionRule | EveryScore

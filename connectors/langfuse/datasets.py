@@ -1,11 +1,14 @@
-"""CaseSource over Langfuse datasets. Reads only; archived items are left out.
+"""CaseSource over Langfuse datasets; archived items are left out.
 
 An item's input is `{"variables": {...}, "placeholders": {...}, "messages": [...]}` with at least one of the three, or
-anything else, which becomes one user message.
+anything else, which becomes one user message. Its metadata may hold `tags`, and `language`, `tenant` and `intent`,
+which become tags too ("language:de"). Writes nothing but cases that it was given, and never an item's status: what a
+person has archived stays archived.
 """
 
 import re
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable, Sequence
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote
@@ -16,13 +19,18 @@ from connectors.langfuse.border import read
 from connectors.langfuse.client import LangfuseClient
 from connectors.langfuse.limiter import Bucket, RateLimiter
 from connectors.langfuse.settings import LangfuseAccess
-from optimizer.errors import BadAnswer, NotFound
-from optimizer.identity import canonical, digest
+from optimizer.errors import BadAnswer, BadInput, NotFound
+from optimizer.identity import Json, canonical, digest
 from optimizer.prompts import Message
 from optimizer.types import Case, CaseInput, CaseOrigin, Missing
 
+_DATASETS, _ITEMS_PATH = "/api/public/v2/datasets", "/api/public/dataset-items"
+
 _PAGE = 100
 """The server's maximum."""
+
+_DIMENSIONS = ("language", "tenant", "intent")
+"""Of an item's metadata, these put its case into a slice."""
 
 
 class _Item(BaseModel):
@@ -30,6 +38,12 @@ class _Item(BaseModel):
     status: str
     input: Any = None
     expected_output: Any = Field(default=None, alias="expectedOutput")
+    metadata: Any = None
+
+    def said(self, name: str) -> str:
+        """A text in the metadata; empty when there is none."""
+        value = self.metadata.get(name) if isinstance(self.metadata, dict) else None
+        return value if isinstance(value, str) else ""
 
 
 class _Meta(BaseModel):
@@ -58,7 +72,7 @@ _ITEMS = TypeAdapter(_Items)
 
 
 class LangfuseCaseSource:
-    """Reads the datasets of one project. An async context manager."""
+    """Reads and fills the datasets of one project. An async context manager."""
 
     def __init__(self, access: LangfuseAccess, *, limiter: RateLimiter | None = None) -> None:
         self._client = LangfuseClient(access, limiter)
@@ -79,16 +93,33 @@ class LangfuseCaseSource:
             NotFound: there is no such dataset.
             BadAnswer: an item's input has the three keys but not their shapes; its author must mend it.
         """
-        try:
-            await self._client.get(f"/api/public/v2/datasets/{quote(dataset, safe='')}", bucket=Bucket.DATASETS)
-        except NotFound as error:
-            raise NotFound(
-                f"there is no dataset '{dataset}'", "create it or correct the name in the settings"
-            ) from error
+        if not await self._exists(dataset):
+            raise NotFound(f"there is no dataset '{dataset}'", "create it or correct the name in the settings")
         # the whole list is read first: the order is ours, and offset pages may repeat a row that moved
         cases = {item.id: _case(item, dataset) for item in await self._items(dataset) if item.status == "ACTIVE"}
         for case in sorted(cases.values(), key=lambda c: c.id):
             yield case
+
+    async def keep(self, dataset: str, cases: Sequence[Case]) -> None:
+        """Write cases one by one; to do it again changes nothing.
+
+        Raises:
+            BadInput: an item with the id of a case is in another dataset: ids are unique in a project.
+        """
+        if not await self._exists(dataset):
+            await self._client.post(_DATASETS, {"name": dataset}, bucket=Bucket.DATASETS)
+        for case in cases:
+            try:
+                await self._client.post(_ITEMS_PATH, _item(case, dataset), bucket=Bucket.DATASETS)
+            except NotFound as error:
+                raise BadInput(f"case '{case.id}' is in another dataset", "delete it there or keep it there") from error
+
+    async def _exists(self, dataset: str) -> bool:
+        try:
+            await self._client.get(f"{_DATASETS}/{quote(dataset, safe='')}", bucket=Bucket.DATASETS)
+        except NotFound:
+            return False
+        return True
 
     async def _items(self, dataset: str) -> list[_Item]:
         items: list[_Item] = []
@@ -96,7 +127,7 @@ class LangfuseCaseSource:
         while page < last:
             page += 1
             params = {"datasetName": dataset, "page": str(page), "limit": str(_PAGE)}
-            answer = await self._client.get("/api/public/dataset-items", params, bucket=Bucket.DATASETS)
+            answer = await self._client.get(_ITEMS_PATH, params, bucket=Bucket.DATASETS)
             found = read(_ITEMS, answer.body, host=self._client.access.base_url)
             items += found.data
             last = found.meta.total_pages
@@ -107,11 +138,53 @@ def _case(item: _Item, dataset: str) -> Case:
     case_id = safe_id(item.id)
     return Case(
         id=case_id,
-        origin=CaseOrigin.DATASET,
-        input=_input(item, dataset),
+        origin=CaseOrigin.ANCHOR if item.said("origin") == CaseOrigin.ANCHOR else CaseOrigin.DATASET,
+        input=replace(_input(item, dataset), tools_json=item.said("tools_json")),
         reference=Missing.NO_REFERENCE if item.expected_output is None else _text(item.expected_output),
         source_key=case_id,
+        recorded_output=item.said("recorded_output"),
+        complaint=item.said("complaint"),
+        tags=_tags(item.metadata),
     )
+
+
+def _tags(metadata: Any) -> tuple[str, ...]:
+    """The tags in an item's metadata, those that its dimensions make last; whatever has another shape is no tag."""
+    if not isinstance(metadata, dict):
+        return ()
+    given = metadata.get("tags")
+    tags = [tag for tag in given if isinstance(tag, str)] if isinstance(given, list) else []
+    values = [(name, metadata.get(name)) for name in _DIMENSIONS]
+    sliced = [f"{name}:{value}" for name, value in values if value and isinstance(value, str | int)]
+    return tuple(dict.fromkeys((*tags, *sliced)))
+
+
+def _item(case: Case, dataset: str) -> dict[str, Json]:
+    """A case as the server takes it; every field is named, for what is not named stays as it was."""
+    given = case.input
+    said: dict[str, Json] = {
+        "variables": dict(given.variables),
+        "placeholders": {name: _said(slot) for name, slot in given.placeholders},
+        "messages": _said(given.history),
+    }
+    metadata: dict[str, Json] = {
+        "origin": case.origin.value,
+        "complaint": case.complaint,
+        "tags": list(case.tags),
+        "recorded_output": case.recorded_output,
+        "tools_json": given.tools_json,
+    }
+    return {
+        "datasetName": dataset,
+        "id": case.id,
+        "input": said,
+        "expectedOutput": None if isinstance(case.reference, Missing) else case.reference,
+        "metadata": metadata,
+    }
+
+
+def _said(messages: Iterable[Message]) -> list[Json]:
+    return [{"role": message.role, "content": message.content} for message in messages]
 
 
 def _input(item: _Item, dataset: str) -> CaseInput:

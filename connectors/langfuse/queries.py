@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TypeAlias
 
-from optimizer.rules import BooleanRule, CategoryRule, CorrectionRule, Direction, NumericRule, ScoreRule
+from optimizer.rules import BooleanRule, CategoryRule, CorrectionRule, Direction, EveryScore, NumericRule, ScoreRule
 from optimizer.types import ScoreKind, Window
 
 Condition: TypeAlias = "dict[str, str | list[str]]"
@@ -41,6 +41,8 @@ def score_params(rule: ScoreRule, window: Window, environments: Sequence[str]) -
             params |= {"dataType": ScoreKind.BOOLEAN, "value": str(rule.bad).lower()}
         case CategoryRule():
             params |= {"dataType": ScoreKind.CATEGORICAL, **_listed("value", rule.bad)}
+        case EveryScore():
+            pass  # of any type, with any value
     return params | _listed("name", [rule.name])
 
 

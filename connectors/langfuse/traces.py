@@ -24,7 +24,7 @@ from connectors.langfuse.queries import (
 from connectors.langfuse.rows import OBSERVATIONS, SCORES, ObservationRow, ScoreRow, is_score, to_generation, to_score
 from connectors.langfuse.settings import LangfuseAccess
 from optimizer.rules import ScoreRule
-from optimizer.traces.losses import is_complaint
+from optimizer.traces.losses import is_asked_for
 from optimizer.types import Generation, Score, Window
 
 
@@ -56,7 +56,7 @@ class LangfuseTraceSource:
         return self._skipped
 
     async def scores(self, window: Window, rules: Sequence[ScoreRule]) -> AsyncGenerator[Score, None]:
-        """Complaints in the window, newest first: one walk per rule, merged."""
+        """Scores in the window that the rules ask for, newest first: one walk per rule, merged."""
         seen: set[str] = set()
         async with AsyncExitStack() as stack:
             rule_walks = [self._by_rule(rule, window, seen) for rule in dict.fromkeys(rules)]
@@ -98,7 +98,7 @@ class LangfuseTraceSource:
                     yield generation
 
     async def _by_rule(self, rule: ScoreRule, window: Window, seen: set[str]) -> AsyncGenerator[Score, None]:
-        """One rule's complaints not `seen` yet: what the server's filters found, filtered again exactly."""
+        """What one rule asks for and was not `seen` yet: what the server's filters found, filtered again exactly."""
         params = score_params(rule, window, self._access.environments)
         limit = self._access.score_page
         async with aclosing(pages(self._client, "/api/public/v3/scores", [params], SCORES, limit=limit)) as walk:
@@ -108,7 +108,7 @@ class LangfuseTraceSource:
                         self._skipped += 1
                     elif row.id not in seen and self._is_about_production(row):
                         score = to_score(row)
-                        if window.start <= score.at < window.end and is_complaint(score, [rule]):
+                        if window.start <= score.at < window.end and is_asked_for(score, [rule]):
                             seen.add(score.id)
                             yield score
 

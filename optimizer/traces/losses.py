@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 
-from optimizer.rules import BooleanRule, CategoryRule, CorrectionRule, Direction, NumericRule, ScoreRule
+from optimizer.rules import BooleanRule, CategoryRule, CorrectionRule, Direction, EveryScore, NumericRule, ScoreRule
 from optimizer.types import Generation, LossKind, Score, ScoreKind, TextLoss, Trace
 
 _BEST_FIRST = list(LossKind)
@@ -61,6 +61,11 @@ def join(scores: Iterable[Score], generations: Iterable[Generation], rules: Sequ
 def is_complaint(score: Score, rules: Iterable[ScoreRule]) -> bool:
     """True when the score is on the bad side of one of the rules."""
     return any(_in_words(score, rule) for rule in rules)
+
+
+def is_asked_for(score: Score, rules: Sequence[ScoreRule]) -> bool:
+    """True when a trace source returns the score for these rules: complaints, and all that `EveryScore` names."""
+    return any(isinstance(rule, EveryScore) and score.name == rule.name for rule in rules) or is_complaint(score, rules)
 
 
 def text_losses(traces: Iterable[Trace], rules: Sequence[ScoreRule]) -> tuple[TextLoss, ...]:

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from optimizer.rules import BooleanRule, CategoryRule, CorrectionRule, Direction, NumericRule, ScoreRule
+from optimizer.rules import BooleanRule, CategoryRule, CorrectionRule, Direction, EveryScore, NumericRule, ScoreRule
 from optimizer.types import Score, Window
 
 ABSENT = "0" * 32
@@ -30,6 +30,26 @@ async def test_each_kind_of_rule_finds_its_complaints(traces):
     assert keys(traces, await found(traces, BooleanRule(name=name("thumbs"), bad=True))) == {"up"}
     assert keys(traces, await found(traces, CategoryRule(name=name("tone"), bad=("rude", "sour")))) == {"rude"}
     assert "fixed" in keys(traces, await found(traces, CorrectionRule()))
+
+
+async def test_every_score_of_a_name_is_found_good_or_bad(traces):
+    name = traces.world.name
+    assert keys(traces, await found(traces, EveryScore(name=name("helpful")))) == {
+        "low",
+        "lower",
+        "threshold",
+        "good",
+        "observed",
+    }
+    assert keys(traces, await found(traces, EveryScore(name=name("thumbs")))) == {"down", "up"}
+    assert keys(traces, await found(traces, EveryScore(name=name("style, or tone")))) == {"comma"}
+    assert await found(traces, EveryScore(name=name("nothing"))) == []
+
+
+async def test_every_score_beside_a_rule_is_one_walk(traces):
+    name = traces.world.name
+    both = await found(traces, EveryScore(name=name("thumbs")), BooleanRule(name=name("thumbs")))
+    assert [score.id for score in both] == [f"down-{traces.world.nonce}", f"up-{traces.world.nonce}"]
 
 
 async def test_names_and_categories_may_hold_commas(traces):
