@@ -1,11 +1,24 @@
-"""Dataset items as cases, where the contract suite does not reach: pages, shapes, ids."""
+"""Dataset items as cases, where the contract suite does not reach: pages, shapes, ids, what people archived."""
 
+import httpx
 import pytest
 from langfuse_scripted import access_to, answering
 from starlette.responses import JSONResponse
 
 from connectors.langfuse.datasets import LangfuseCaseSource, safe_id
-from optimizer.errors import BadAnswer
+from optimizer.errors import BadAnswer, ServerFault
+from optimizer.prompts import Message
+from optimizer.types import Case, CaseInput, CaseOrigin, Missing
+from sandbox.langfuse.app import create_app
+from sandbox.serving import serve
+
+ANCHOR = Case(
+    id="anchor-1",
+    origin=CaseOrigin.ANCHOR,
+    input=CaseInput(history=(Message(role="user", content="Hi"),)),
+    reference=Missing.NO_REFERENCE,
+    source_key="s",
+)
 
 
 def dataset(*items, per_page=100):
@@ -68,3 +81,52 @@ def test_ids_are_safe_and_never_meet():
     ids = [safe_id("a/b"), safe_id("a b"), safe_id("a-b"), safe_id("../é\n")]
     assert len(set(ids)) == 4
     assert all(part.isascii() and part.replace("-", "").replace("_", "").isalnum() for part in ids)
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [None, "language", ["tags"], {"tags": "vip"}, {"tags": [1, None, ["x"]]}, {"language": ["de"], "origin": 3}, {}],
+)
+async def test_metadata_of_any_other_shape_says_nothing(metadata):
+    with dataset(item("a", metadata=metadata)) as (url, _):
+        (case,) = await cases(url)
+    assert (case.tags, case.origin, case.complaint) == ((), CaseOrigin.DATASET, "")
+
+
+@pytest.fixture
+def server(tmp_path):
+    with (
+        serve(create_app(tmp_path / "sandbox.db")) as url,
+        httpx.Client(base_url=url, auth=("pk-lf-sandbox", "sk-lf-sandbox")) as http,
+    ):
+        yield http
+
+
+async def keep(server, dataset):
+    async with LangfuseCaseSource(access_to(str(server.base_url))) as source:
+        await source.keep(dataset, [ANCHOR])
+        return [case.id async for case in source.cases(dataset)]
+
+
+async def test_what_a_person_archived_stays_archived(server):
+    assert await keep(server, "anchors") == ["anchor-1"]
+    retired = {"datasetName": "anchors", "id": "anchor-1", "status": "ARCHIVED"}
+    server.post("/api/public/dataset-items", json=retired).raise_for_status()
+    assert await keep(server, "anchors") == []
+
+
+async def test_a_dataset_keeps_the_description_that_a_person_gave_it(server):
+    server.post("/api/public/v2/datasets", json={"name": "anchors", "description": "ours"}).raise_for_status()
+    assert await keep(server, "anchors") == ["anchor-1"]
+    assert server.get("/api/public/v2/datasets/anchors").json()["description"] == "ours"
+
+
+async def test_a_write_that_failed_is_not_repeated_by_itself():
+    def answer(request):
+        return JSONResponse({"message": "away"}, 502) if request.method == "POST" else JSONResponse({"name": "d"})
+
+    with answering(answer) as (url, asked):
+        async with LangfuseCaseSource(access_to(url)) as source:
+            with pytest.raises(ServerFault):
+                await source.keep("d", [ANCHOR, ANCHOR])
+    assert [request.method for request in asked] == ["GET", "POST"]

@@ -6,8 +6,8 @@ import math
 import pytest
 from scripted import generation, score
 
-from optimizer.rules import BooleanRule, CategoryRule, CorrectionRule, Direction, NumericRule, ScoreRule
-from optimizer.traces.losses import is_complaint, join, text_losses
+from optimizer.rules import BooleanRule, CategoryRule, CorrectionRule, Direction, EveryScore, NumericRule, ScoreRule
+from optimizer.traces.losses import is_asked_for, is_complaint, join, text_losses
 from optimizer.types import LossKind, Score, ScoreKind
 
 LOW = NumericRule(name="user-feedback", threshold=0.5)
@@ -41,6 +41,16 @@ def test_each_rule_has_its_complaint_and_its_words(given: Score, words: str) -> 
     assert is_complaint(given, RULES) is bool(words)
     losses = text_losses(join([given], [generation("g")], RULES).traces, RULES)
     assert [(loss.kind, loss.text) for loss in losses] == ([(LossKind.SCORE, words)] if words else [])
+
+
+@pytest.mark.parametrize("value", [0.1, 0.9])
+def test_to_ask_for_every_score_is_no_complaint(value: float) -> None:
+    given, rules = score("s", value), [EveryScore(name="user-feedback")]
+    assert is_asked_for(given, rules)
+    assert not is_asked_for(given, [EveryScore(name="other")])
+    assert not is_complaint(given, rules)
+    joined = join([given], [generation("g")], rules)
+    assert (joined.traces, joined.waiting, text_losses(joined.traces, rules)) == ((), (), ())
 
 
 def test_a_true_value_can_be_the_bad_one() -> None:
