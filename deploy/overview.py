@@ -14,7 +14,7 @@ from deploy.settings import Settings
 from deploy.store.cycles import CycleRow
 from deploy.store.facade import Store
 from deploy.store.refusals import META_PROMPT
-from gates.report import as_document
+from gates.rendering.document import as_document
 from optimizer.documents.document import ChangeOp, Document
 from optimizer.errors import NotFound
 from optimizer.fence import excerpt

@@ -28,7 +28,7 @@ from deploy.collecting import recent_inputs
 from deploy.gating import gate_cases, prove
 from deploy.settings import Settings, load
 from deploy.wiring import open_store, opened
-from gates.report import as_document
+from gates.rendering.document import as_document
 from optimizer.errors import BadSettings, Permanent
 from optimizer.types import Verdict
 
