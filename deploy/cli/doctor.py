@@ -9,7 +9,8 @@ from deploy.cli.exits import DONE, OUTSIDE
 from deploy.cli.options import Options
 from deploy.doctor import Check, Health
 from deploy.endpoint import language_model, prices_of
-from deploy.settings import ModelSettings, Settings, load
+from deploy.gating.health import check_gate
+from deploy.settings import ModelSettings, PromptSettings, Settings, load
 from deploy.wiring import House, opened
 from optimizer.errors import TracegradError
 from optimizer.ports import LanguageModel
@@ -67,11 +68,21 @@ async def of_house(house: House) -> AsyncIterator[Check]:
         yield doctor.failed("prompts", "no prompt is registered; add one under `prompts` in tracegrad.yaml.")
     for prompt in house.settings.prompts:
         try:
-            window = doctor.sample_window(house.clock, prompt)
-            async for check in doctor.check_prompt(prompt, house.registry, house.traces, house.cases, window):
+            async for check in of_prompt(house, prompt):
                 yield check
         except TracegradError as error:
             yield doctor.failed(f"prompt {prompt.name}", doctor.sentence(error))
+    yield doctor.check_skipped(house.traces)
+
+
+async def of_prompt(house: House, prompt: PromptSettings) -> AsyncIterator[Check]:
+    """One prompt and its gate."""
+    window = doctor.sample_window(house.clock, prompt)
+    sample = await doctor.recent(prompt, house.traces, window)
+    async for check in doctor.check_prompt(prompt, house.registry, house.traces, window, sample):
+        yield check
+    async for check in check_gate(house, prompt, sample):
+        yield check
 
 
 async def of_models(named: ModelSettings, model: LanguageModel) -> AsyncIterator[Check]:

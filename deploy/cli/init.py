@@ -9,6 +9,7 @@ TEMPLATE = """\
 #   export LANGFUSE_PUBLIC_KEY=...  LANGFUSE_SECRET_KEY=...  OPENAI_API_KEY=...
 # Then: tracegrad doctor    checks all of this
 #       tracegrad once my-prompt --dry-run
+#       tracegrad gate --prompt my-prompt --candidate new.txt    judges a change that you wrote
 
 langfuse:
   host: https://cloud.langfuse.com        # or your own server, 4.16 or newer
@@ -20,6 +21,7 @@ model:
   task: gpt-5-mini                        # the model that your application uses: candidates are tried on it
   critic: gpt-5                           # reads complaints and rewrites
   judge: gpt-5                            # scores answers that have no exact reference
+  # embedding: text-embedding-3-small     # only for promptfoo assertions of type `similar`
   concurrency: 16
   # prices:                               # only for models that the public price list does not know
   #   my-model: {input_usd_per_mtok: 0.5, output_usd_per_mtok: 2}
@@ -36,13 +38,26 @@ prompts:
       - {kind: correction}
     lookback_days: 30
     quorum: 2                             # an edit needs complaints from this many different users
-    budget_usd: 5.0                       # model spend of one cycle
+    budget_usd: 5.0                       # model spend of one cycle, or of one `tracegrad gate`
     gate:
       datasets: []                        # Langfuse datasets with expected outputs
-      replayed: 200                       # production inputs of other users, replayed
-      match: judge                        # how an answer is compared with its reference: contains, exact, judge
+      # sealed_datasets: []               # kept for claims: no screen sees them, and each case proves something once
+      replayed: 200                       # production inputs of other users that the screen replays
+      sealed: 400                         # production inputs that are kept for claims
+      evaluator: rubric                   # pairwise, contains, exact, regex, json-schema, python:module:function, or
+                                          # http://host/path
+      # rubric: The answer solves the user's problem in two sentences.
       assertions: []                      # promptfoo assertions that every answer must keep
-      min_pairs: 100                      # fewer cases than this never pass
+      # promptfoo: promptfooconfig.yaml   # your own promptfoo configuration is run as it is written
+      # attacks: true                     # try the attacks that come with Tracegrad; attack_files adds your own
+      # human_score: reviewed             # a score that people give: how far does the judge agree with them?
+      min_cases: 50                       # fewer cases than this never pass
+      max_cases: 400
+      claim: true                         # prove on sealed cases what is to be published; false only screens
+      claim_budget: 0.5                   # chance of a false claim in a year
+      # cost_margin: 1.1                  # how much dearer, slower and longer answers may become
+      # latency_margin: 1.25
+      # length_margin: 1.25
 
 state_dir: .tracegrad                     # database and journal
 node_dir: .node                           # `tracegrad setup-node` installs promptfoo here

@@ -112,6 +112,46 @@ def once(
 
 
 @app.command()
+def gate(
+    context: typer.Context,
+    prompt: Annotated[str, typer.Option(help="Name of a registered prompt.", metavar="NAME")],
+    candidate: Annotated[Path, typer.Option(help="The new text, or a chat in a .json or .yaml file.")],
+    baseline: Annotated[
+        Path | None, typer.Option(help="Compare with this file instead of the version that production reads.")
+    ] = None,
+    claim: Annotated[bool, typer.Option("--claim", help="Prove it on sealed cases; spends error budget.")] = False,
+    attacks: Annotated[
+        bool | None, typer.Option("--attacks/--no-attacks", help="Try attacks; by default what the settings say.")
+    ] = None,
+    report: Annotated[
+        list[Path] | None, typer.Option(help="Also write the report: .md, .html, .json or .txt; may be repeated.")
+    ] = None,
+) -> None:
+    """Judge a prompt that a person wrote.
+
+    Exit code 0 pass, 10 fail, 11 undecided, 12 could not run. Nothing is published.
+    """
+    from deploy.cli.gate import Wanted, command
+
+    wanted = Wanted(
+        prompt=prompt,
+        candidate=candidate,
+        baseline=baseline,
+        claim=claim,
+        attacks=attacks,
+        reports=tuple(report or ()),
+    )
+    try:
+        code = command(context.obj, wanted)
+    except TracegradError as error:
+        if context.obj.debug:
+            raise
+        complain(error)
+        code = COULD_NOT_RUN  # a check of a pull request has a verdict, or it has none
+    raise typer.Exit(code)
+
+
+@app.command()
 def optimize(
     context: typer.Context,
     prompt: Annotated[Path, typer.Option(help="The prompt: text, or a chat in a .json or .yaml file.")],

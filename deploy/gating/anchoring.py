@@ -1,0 +1,46 @@
+"""After a release: every complaint that it fixed becomes a case that no later version may fail again.
+
+Anchors live in a Langfuse dataset of their own, where people can read, mend and archive them. Their ids follow from
+the complaints, so that writing them again changes nothing. Must never touch a prompt.
+"""
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import replace
+
+from deploy.collecting import losses_about
+from deploy.gating.suite import anchors_of, replayed
+from deploy.wiring import House
+from optimizer.identity import digest
+from optimizer.types import Candidate, Case, CaseOrigin, Generation
+
+
+async def keep_fixed(house: House, prompt: str, candidate: Candidate, fixed: Iterable[str]) -> int:
+    """Write the complaints that a release fixed into the prompt's anchors; returns how many there were.
+
+    Args:
+        fixed: ids of the complaints' cases, as the gate report names them.
+
+    Raises:
+        Transient, Permanent: Langfuse's own; what was written by then is written again by the next try.
+    """
+    about = complained(candidate)
+    losses = await asyncio.to_thread(losses_about, house.store, house.settings.prompt(prompt), about)
+    cases = await replayed(house.registry, about, losses, origin=CaseOrigin.COMPLAINT)
+    wanted = frozenset(fixed)
+    anchors = sorted((anchor(prompt, case) for case in cases if case.id in wanted), key=lambda case: case.id)
+    if anchors:
+        await house.cases.keep(anchors_of(prompt), anchors)
+    return len(anchors)
+
+
+def complained(candidate: Candidate) -> tuple[Generation, ...]:
+    """The generations behind a candidate's edits, each once."""
+    gradients = (gradient for edit in candidate.edits for gradient in edit.cause.gradients)
+    found = {gradient.loss.trace.generation.id: gradient.loss.trace.generation for gradient in gradients}
+    return tuple(found.values())
+
+
+def anchor(prompt: str, case: Case) -> Case:
+    """The complaint's case as an anchor. Its id is made of the prompt's name, too: item ids are a project's."""
+    return replace(case, id=f"anchor-{digest(prompt, case.id)[:24]}", origin=CaseOrigin.ANCHOR)
