@@ -1,9 +1,12 @@
 """Which cases a gate uses. A candidate is never judged on the complaints that it was made from."""
 
+import hmac
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from datetime import datetime
 
 from optimizer.identity import digest
-from optimizer.types import Case, CaseInput
+from optimizer.search.split import place
+from optimizer.types import UNDATED, Case, CaseInput, Missing
 
 REPLAYED_CHARS = 20_000
 """Longest production input that is replayed, about 5,000 tokens: what strangers wrote must not eat up the budget."""
@@ -18,13 +21,37 @@ def choose(
     A replayed case whose source was not recorded might come from anybody: such cases count as one source, together.
     Inputs longer than `REPLAYED_CHARS` are not replayed.
     """
-    chosen: list[Case] = []
+    chosen: dict[str, Case] = {}
     for case in (*_shuffled(curated), *_one_per_source(_shuffled(replayed), gradient_sources)):
         if len(chosen) == limit:
             break
-        if all(case.id != other.id for other in chosen):
-            chosen.append(case)
-    return tuple(chosen)
+        chosen.setdefault(case.id, case)
+    return tuple(chosen.values())
+
+
+def sealed(cases: Iterable[Case], *, secret: bytes, share: float) -> tuple[tuple[Case, ...], tuple[Case, ...]]:
+    """Recorded cases that may be looked at, and those kept for claims: (open, sealed).
+
+    A source is on one side for ever. Of each source there is its newest case that is not longer than `REPLAYED_CHARS`,
+    so new traffic gives new cases. Both sides are in an order that nobody without the secret can choose.
+
+    Args:
+        secret: whoever does not know it cannot choose the side that his cases fall on.
+        share: of the sources that are sealed, in [0, 1]; expected, since it is a hash that decides.
+    """
+    newest: dict[str, Case] = {}
+    for case in cases:
+        other = newest.get(case.source_key)
+        if _chars(case.input) <= REPLAYED_CHARS and (other is None or _freshness(case) > _freshness(other)):
+            newest[case.source_key] = case
+    placed = {source: place(source, secret) for source in newest}
+    ordered = sorted(newest.values(), key=lambda case: hmac.digest(secret, case.id.encode(), "sha256"))
+    closed = tuple(case for case in ordered if placed[case.source_key] < share)
+    return tuple(case for case in ordered if placed[case.source_key] >= share), closed
+
+
+def _freshness(case: Case) -> tuple[datetime, str]:
+    return UNDATED if isinstance(case.at, Missing) else case.at, case.id
 
 
 def _shuffled(cases: Iterable[Case]) -> Sequence[Case]:

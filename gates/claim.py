@@ -1,0 +1,58 @@
+"""The claim: a bet on cases that were never scored before for this prompt.
+
+Its error is bounded by the stake, however often one looks. That holds for a candidate that was fixed before the
+cases were drawn; whoever calls this must have seen to it.
+"""
+
+from collections.abc import Sequence
+
+from gates.comparison import differences
+from gates.rules import GateRules
+from gates.screen import hopeless
+from gates.statistics import e_above, e_below
+from gates.words import counted, plain
+from optimizer.proof import Finding, Gate
+from optimizer.types import Pair, Verdict
+
+
+def claim(pairs: Sequence[Pair], rules: GateRules, *, stake: float, last: bool) -> Finding | None:
+    """The verdict on all pairs so far; None asks for more.
+
+    Args:
+        stake: chance of a false claim that was taken from the ledger.
+
+    Raises:
+        ValueError: the stake is not in (0, 1).
+    """
+    if not 0.0 < stake < 1.0:
+        raise ValueError("a stake must lie between 0 and 1")
+    found = differences(pairs)
+    cases, credit, needed = counted(len(found), "case"), e_above(found), 1.0 / stake
+    enough_cases = len(found) >= rules.claim_min_cases
+    if credit >= needed and enough_cases:
+        return _finding(
+            Verdict.PASS,
+            f"Proven on {cases} that were never scored before for this prompt: a bet of 1 credit on “the candidate is "
+            f"better” stands at {plain(credit)}. A candidate that is no better gets to the {plain(needed)} that are "
+            f"needed at most once in {plain(needed)} tries.",
+        )
+    against = hopeless(found, rules)
+    if against and (enough_cases or e_below(found) >= rules.enough_against):
+        return _finding(Verdict.FAIL, f"On {cases} that were never scored before: {against[0].lower()}{against[1:]}")
+    if not last:
+        return None
+    if not enough_cases:
+        return _finding(
+            Verdict.UNDECIDED,
+            f"A claim needs {rules.claim_min_cases} judged cases that were never scored before for this prompt; "
+            f"there were {len(found)}.",
+        )
+    return _finding(
+        Verdict.UNDECIDED,
+        f"Not proven on {cases} that were never scored before: a bet of 1 credit on “the candidate is better” stands "
+        f"at {plain(credit)}; {plain(needed)} are needed.",
+    )
+
+
+def _finding(verdict: Verdict, sentence: str) -> Finding:
+    return Finding(gate=Gate.CLAIM, verdict=verdict, sentence=sentence)
