@@ -133,11 +133,12 @@ def scope_of(house: House, prompt: PromptSettings) -> str:
 
 
 async def recent_inputs(house: House, prompt: PromptSettings, now: datetime) -> list[Json]:
-    """Ids of recent generations of any version, stored, for replay in the gate."""
-    if prompt.gate.replayed == 0:
+    """Ids of recent generations of any version, stored, for replay in the gate: for its screen and for claims."""
+    wanted = prompt.gate.replayed + (prompt.gate.sealed if prompt.gate.claim else 0)
+    if wanted == 0:
         return []
     window = Window(start=now - timedelta(days=prompt.lookback_days), end=now - SETTLE)
-    limit = prompt.gate.replayed * REPLAY_MARGIN
+    limit = wanted * REPLAY_MARGIN
     recent = [g async for g in house.traces.recent(window, limit=limit, prompt=prompt.name)]
     await asyncio.to_thread(house.store.traces.save, recent, (), at=now)
     return [generation.id for generation in recent]

@@ -26,6 +26,9 @@ from optimizer.rules import BooleanRule, CategoryRule, CorrectionRule, Direction
 OWN_ENVIRONMENT = "tracegrad"
 """The Langfuse environment of our own traces: written there, and never read back."""
 
+EVALUATORS = ("rubric", "pairwise", "contains", "exact", "regex", "json-schema")
+"""Judges that need no code of the owner's."""
+
 VENDOR_VARIABLES = {
     "LANGFUSE_HOST": ("langfuse", "host"),
     "LANGFUSE_BASE_URL": ("langfuse", "host"),
@@ -89,6 +92,8 @@ class ModelSettings(Section):
     task: str = ""
     critic: str = ""
     judge: str = ""
+    embedding: str = ""
+    temperature: float = Field(default=0.0, ge=0, le=2)
     concurrency: int = Field(default=16, ge=1, le=512)
     timeout_s: float = Field(default=120.0, gt=0)
     prices: dict[str, Price] = {}
@@ -158,23 +163,51 @@ RuleSettings = Annotated[
 
 
 class GateSettings(Section):
-    """What a candidate has to prove, and on which cases."""
+    """What a candidate has to show, on which cases, and by whose judgement."""
 
     datasets: tuple[str, ...] = ()
+    sealed_datasets: tuple[str, ...] = ()
     replayed: int = Field(default=200, ge=0, le=2000)
-    match: Literal["contains", "exact", "judge"] = "judge"
+    sealed: int = Field(default=400, ge=0, le=2000)
+    evaluator: str = "rubric"
     rubric: str = "The answer solves the user's problem, is correct, and follows the reference where there is one."
     assertions: tuple[dict[str, Any], ...] = ()
-    min_pairs: int = Field(default=100, ge=1)
-    max_pairs: int = Field(default=400, ge=1)
-    threshold: float = Field(default=20.0, gt=1)
+    promptfoo: Path | None = None
+    attacks: bool = True
+    attack_files: tuple[Path, ...] = ()
+    human_score: str = ""
+    repeats: int = Field(default=20, ge=0, le=200)
+    least_replayable: float = Field(default=0.5, ge=0, le=1)
+    min_cases: int = Field(default=50, ge=1)
+    max_cases: int = Field(default=400, ge=1, le=100_000)
+    claim: bool = True
+    claim_budget: float = Field(default=0.5, gt=0, le=1)
+    cost_margin: float = Field(default=1.10, ge=1)
+    latency_margin: float = Field(default=1.25, ge=1)
+    length_margin: float = Field(default=1.25, ge=1)
     timeout_s: float = Field(default=900.0, gt=0)
+
+    @field_validator("evaluator")
+    @classmethod
+    def a_known_kind(cls, value: str) -> str:
+        """A name, or where the owner's own evaluator is."""
+        if value not in EVALUATORS and not value.startswith(("python:", "http://", "https://")):
+            raise ValueError(f"must be one of {', '.join(EVALUATORS)}, python:module:function or http://host/path")
+        return value
+
+    @model_validator(mode="after")
+    def enough_may_come(self) -> "GateSettings":
+        """A minimum above the maximum would leave every gate undecided."""
+        if self.min_cases > self.max_cases:
+            raise ValueError("`min_cases` must not be above `max_cases`")
+        return self
 
 
 class PromptSettings(Section):
     """One registered prompt: the owner allows us to change it."""
 
     name: str = Field(min_length=1)
+    formerly: tuple[str, ...] = ()
     schedule: str = "0 3 * * *"
     label: str = "production"
     publish_label: str = "candidate"
@@ -191,6 +224,16 @@ class PromptSettings(Section):
         """Five fields, UTC."""
         CronTrigger.from_crontab(value)
         return value
+
+    @model_validator(mode="after")
+    def proven_where_it_is_served(self) -> "PromptSettings":
+        """Nothing that is only screened may become what production reads."""
+        if not self.gate.claim and self.publish_label == self.label:
+            raise ValueError(
+                f"`gate.claim: false` publishes unproven versions, and `{self.label}` is what production reads; "
+                "set another `publish_label`, or leave `claim` on"
+            )
+        return self
 
     @property
     def score_rules(self) -> tuple[ScoreRule, ...]:

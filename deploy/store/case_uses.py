@@ -43,10 +43,15 @@ class CaseUses(Records):
             return tuple(fresh)
 
     @waiting_out
-    def counts(self, prompt_id: str) -> Mapping[str, int]:
-        """How many gates have used each case; cases that none has used are left out."""
+    def counts(self, prompt_id: str, *, but: str = "") -> Mapping[str, int]:
+        """How many gates have used each case; cases that none has used are left out.
+
+        Args:
+            but: gates whose ids begin so are not counted; empty for none.
+        """
+        others = ~case_use.c.gate_id.startswith(but, autoescape=True) if but else sa.true()
         found = sa.select(case_use.c.case_id, sa.func.count().label("gates"))
-        grouped = found.where(case_use.c.prompt_id == prompt_id).group_by(case_use.c.case_id)
+        grouped = found.where(case_use.c.prompt_id == prompt_id, others).group_by(case_use.c.case_id)
         with self._read() as connection:
             return {row.case_id: row.gates for row in connection.execute(grouped)}
 

@@ -1,0 +1,68 @@
+"""The screen: both arms on the open cases, look by look, and everything that the same answers tell besides."""
+
+from dataclasses import dataclass, replace
+
+from deploy.gating.looks import joined, looks
+from deploy.gating.order import Evaluators, Order
+from gates.judging import judged, trusted
+from gates.resources import resourced, resources
+from gates.screen import screen
+from gates.slices import sliced, slices
+from gates.soundness import sound
+from optimizer.proof import Finding, JudgeReading, ResourceReading, SliceReading
+from optimizer.types import CaseOrigin, Evidence
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Screened:
+    """What the screen's answers tell."""
+
+    evidence: Evidence
+    findings: tuple[Finding, ...]
+    slices: tuple[SliceReading, ...]
+    resources: tuple[ResourceReading, ...]
+    judge: JudgeReading
+
+
+async def screened(order: Order, tools: Evaluators) -> Screened:
+    """Score the open cases and the owner's own tests until the screen has decided."""
+    rules, cases = order.rules, order.suite.screen
+    parts: list[Evidence] = []
+    if tools.owner is not None and tools.owner_cases:
+        parts.append(await tools.owner.compare(order.arms, tools.owner_cases))
+    for start, end, last in looks(len(cases)):
+        runner = tools.plain if start else tools.screen
+        parts.append(await runner.compare(order.arms, cases[start:end]))
+        evidence = joined(parts)
+        found = screen(evidence.pairs, rules, last=last or not evidence.complete)
+        if found is not None:
+            break
+    assert found is not None, "the last look always decides"
+    return read(order, tools, evidence, found)
+
+
+def read(order: Order, tools: Evaluators, evidence: Evidence, found: Finding) -> Screened:
+    """Every finding that needs no further answer."""
+    rules = order.rules
+    by_slice = slices(evidence.pairs, rules)
+    taken = resources(evidence.pairs, rules)
+    judge = judged(tools.judge.name, evidence, order.human)
+    return Screened(
+        evidence=evidence,
+        findings=(
+            sound(evidence, rules, replayable=order.suite.replayable),
+            found,
+            sliced(by_slice, rules),
+            *tools.told,
+            trusted(judge, rules),
+            *(resourced(reading, evidence.pairs) for reading in taken),
+        ),
+        slices=by_slice,
+        resources=taken,
+        judge=judge,
+    )
+
+
+def owned(evidence: Evidence) -> Evidence:
+    """The part of the evidence that comes from the owner's own tests."""
+    return replace(evidence, pairs=tuple(p for p in evidence.pairs if p.case.origin is CaseOrigin.CONFIG))
