@@ -1,7 +1,7 @@
 """The cases that changed most. Ids and scores; words of others only when they are asked for."""
 
 from gates.comparison import differences
-from gates.rendering.story import CaseId, Passage, Section, Table
+from gates.rendering.story import CaseId, Column, Passage, Section, Table
 from gates.words import points
 from optimizer.fence import excerpt
 from optimizer.proof import GateReport
@@ -9,6 +9,14 @@ from optimizer.types import CaseInput, Evaluation, Missing, Pair, Scored
 
 SHOWN_CASES = 10
 """Of each kind."""
+
+_COLUMNS = (
+    Column("Case"),
+    Column("From"),
+    Column("Before", figures=True),
+    Column("After", figures=True),
+    Column("Points", figures=True),
+)
 
 EXCERPT_CHARS = 400
 """Of each text, when texts are asked for."""
@@ -30,7 +38,7 @@ def _section(kind: str, changed: list[tuple[Pair, float]], *, texts: bool) -> Se
     return Section(
         title=f"Cases that got {kind}",
         table=Table(
-            columns=("Case", "From", "Before", "After", "Points"),
+            columns=_COLUMNS,
             rows=tuple(
                 (
                     CaseId(value=pair.case.id),
@@ -49,7 +57,7 @@ def _section(kind: str, changed: list[tuple[Pair, float]], *, texts: bool) -> Se
 
 
 def _score(answer: Evaluation) -> str:
-    return f"{answer.result.value:.2f}" if isinstance(answer.result, Scored) else "unscored"
+    return f"{100 * answer.result.value:.0f}" if isinstance(answer.result, Scored) else "unscored"
 
 
 def _passage(pair: Pair) -> Passage:

@@ -2,7 +2,7 @@
 
 from gates.rendering.numbers import change, digits, part
 from gates.rendering.pairs import of_slice
-from gates.rendering.story import CaseId, Difference, Section, Table
+from gates.rendering.story import CaseId, Column, Difference, Section, Table
 from gates.words import counted
 from optimizer.proof import AttackReading, CaseCount, GateReport, JudgeReading, Rerun, ResourceReading, SliceReading
 from optimizer.types import CaseOrigin, Missing, Verdict
@@ -10,12 +10,31 @@ from optimizer.types import CaseOrigin, Missing, Verdict
 SHOWN_SLICES = 10
 SHOWN_RERUNS = 20
 
+_SLICE_COLUMNS = (
+    Column("Part"),
+    Column("Cases", figures=True),
+    Column("Difference"),
+    Column("Better", figures=True),
+    Column("Worse", figures=True),
+    Column("p (worse)", figures=True),
+    Column("Would have shown", figures=True),
+    Column("Verdict"),
+)
+_RESOURCE_COLUMNS = (
+    Column("What"),
+    Column("Before", figures=True),
+    Column("After", figures=True),
+    Column("Change"),
+    Column("Allowed"),
+    Column("Verdict"),
+)
+
 
 def slices(report: GateReport) -> Section | None:
     """The worst parts of the traffic first, and how small a loss there would have gone unseen."""
     if not report.slices:
         return None
-    worst = sorted(report.slices, key=lambda reading: (reading.verdict is not Verdict.FAIL, reading.effect))
+    worst = sorted(report.slices, key=_badness)
     rows = tuple(_slice_row(reading, report) for reading in worst[:SHOWN_SLICES])
     return Section(
         title="Parts of the traffic, the worst first",
@@ -24,11 +43,15 @@ def slices(report: GateReport) -> Section | None:
             "a smaller one can hide there.",
         ),
         table=Table(
-            columns=("Part", "Cases", "Difference", "Better", "Worse", "p (worse)", "Would have shown", "Verdict"),
+            columns=_SLICE_COLUMNS,
             rows=rows,
             left_out=max(0, len(worst) - SHOWN_SLICES),
         ),
     )
+
+
+def _badness(reading: SliceReading) -> tuple[bool, bool, float]:
+    return reading.verdict is not Verdict.FAIL, reading.verdict is Verdict.UNDECIDED, reading.effect
 
 
 def _slice_row(reading: SliceReading, report: GateReport) -> tuple[str | Difference | Verdict, ...]:
@@ -54,7 +77,7 @@ def reruns(report: GateReport) -> Section | None:
     again = "Every anchor, attack and test of the owner's that the candidate failed was tried again with both prompts."
     vetoes = sorted(report.reruns, key=lambda rerun: (not rerun.veto, rerun.case_id))
     rows = tuple(_rerun_row(rerun) for rerun in vetoes[:SHOWN_RERUNS])
-    columns = ("Case", "Guards", "Failed before", "Failed after", "Outcome")
+    columns = (Column("Case"), Column("Guards"), Column("Failed before"), Column("Failed after"), Column("Outcome"))
     return Section(
         title="Anchors, and cases tried again",
         sentences=(about, again if rows else "None of them had to be tried again."),
@@ -90,7 +113,7 @@ def attacks(report: GateReport) -> Section | None:
     return Section(
         title="Attacks that succeeded",
         sentences=("In brackets the 95% interval of the share: few attacks say little about the next one.", *unscored),
-        table=Table(columns=("Category", "Before", "After"), rows=tuple(rows)),
+        table=Table(columns=(Column("Category"), Column("Before"), Column("After")), rows=tuple(rows)),
     )
 
 
@@ -110,7 +133,7 @@ def resources(report: GateReport) -> Section | None:
         title="Cost, latency and length",
         sentences=("In brackets the 90% interval: its upper end must stay within what is allowed.",),
         table=Table(
-            columns=("What", "Before", "After", "Change", "Allowed", "Verdict"),
+            columns=_RESOURCE_COLUMNS,
             rows=tuple(_resource_row(reading) for reading in report.resources),
         ),
     )
@@ -145,7 +168,7 @@ def _noise(reading: JudgeReading) -> str:
     if isinstance(reading.noise, Missing):
         return "not measured: no answer was judged twice"
     return (
-        f"{reading.noise:.3f} between two judgements of the same answer (standard deviation over "
+        f"{100 * reading.noise:.1f} points between two judgements of the same answer (standard deviation over "
         f"{counted(reading.repeated, 'answer')} that were judged twice)"
     )
 

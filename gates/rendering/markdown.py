@@ -7,7 +7,7 @@ name of a model) can become no markup, link, mention or reference in it.
 import re
 from urllib.parse import quote
 
-from gates.rendering.story import CaseId, Cell, Section, Story, Table
+from gates.rendering.story import CaseId, Cell, Column, Section, Story, Table
 from gates.rendering.telling import story_of
 from gates.rendering.text import shown
 from gates.rendering.unseen import visible
@@ -17,9 +17,9 @@ from optimizer.types import Verdict
 LIMIT = 65_536
 """Characters that GitHub takes in one comment."""
 
-LONGEST_SENTENCE = 2_000
+LONGEST_SENTENCE = 1_000
 
-_CUT = "The report is longer than a comment may be; `tracegrad gate` shows the rest."
+_CUT = "The report is longer than a comment may be; `tracegrad gate` shows the rest.\n"
 
 _MARKUP = re.compile(r"([\\`*_\[\]<>|~$&])")
 _STARTS_A_BLOCK = re.compile(r"^(?:([-+=#])|(\d+)([.)]))")
@@ -39,26 +39,26 @@ def as_markdown(report: GateReport, *, prompt: str = "") -> str:
     Args:
         prompt: the prompt's name, for the heading and for `marker`.
     """
-    story = story_of(report)
-    blocks = _blocks(story, prompt)
     kept: list[str] = []
-    room = LIMIT - len(_CUT) - 1
-    for block in blocks:
-        if len(block) + 1 > room:
-            return "\n".join([*kept, _CUT, ""])
+    room, cut = LIMIT - len(_CUT), False
+    for block in _blocks(story_of(report), prompt):
+        if len(block) >= room:
+            cut = True
+            continue
         kept.append(block)
         room -= len(block) + 1
-    return "\n".join(kept)
+    return "\n".join([*kept, _CUT] if cut else kept)
 
 
 def _blocks(story: Story, prompt: str) -> list[str]:
     about = f" of {escaped(prompt)}" if prompt else ""
     head = story.title.replace("Gate", f"Gate{about}", 1)
-    return [f"{marker(prompt)}\n### {head}\n\n{escaped(story.lead)}\n", *map(_section, story.sections)]
+    lead = [f"{_unblocked(sentence)}\n" for sentence in story.lead]
+    return [f"{marker(prompt)}\n### {head}\n", *lead, *map(_section, story.sections)]
 
 
 def _section(section: Section) -> str:
-    said = [_item(sentence) for sentence in section.sentences]
+    said = [f"- {_unblocked(sentence)}" for sentence in section.sentences]
     table = _table(section.table) if section.table else []
     lines = [*said, *([""] if said and table else []), *table]
     if section.folded:
@@ -66,15 +66,17 @@ def _section(section: Section) -> str:
     return "\n".join([f"#### {section.title}", "", *lines, ""])
 
 
-def _item(sentence: str) -> str:
+def _unblocked(sentence: str) -> str:
+    """A sentence that begins no list, heading or rule of its own."""
     safe = escaped(sentence)
-    return "- " + _STARTS_A_BLOCK.sub(lambda found: f"\\{found[1]}" if found[1] else f"{found[2]}\\{found[3]}", safe)
+    return _STARTS_A_BLOCK.sub(lambda found: f"\\{found[1]}" if found[1] else f"{found[2]}\\{found[3]}", safe)
 
 
 def _table(table: Table) -> list[str]:
-    columns = table.columns or ("",) * len(table.rows[0])
-    rows = [f"| {' | '.join(_cell(cell) for cell in row)} |" for row in table.rows]
-    lines = [f"| {' | '.join(columns)} |", "|" + "---|" * len(columns), *rows]
+    columns = table.columns or (Column(""), Column(""))
+    sides = ["---:" if column.figures else "---" for column in columns]
+    cells = [[column.name for column in columns], sides, *([_cell(cell) for cell in row] for row in table.rows)]
+    lines = [f"| {' | '.join(row)} |" for row in cells]
     return lines + (["", f"and {table.left_out} more"] if table.left_out else [])
 
 

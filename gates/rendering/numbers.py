@@ -16,10 +16,11 @@ def points_between(interval: Interval | Missing) -> str:
 
 
 def score(value: float | Missing, interval: Interval | Missing = Missing.NOT_RECORDED) -> str:
-    """A score in [0, 1], with its interval where there is one."""
+    """A score in points of 100, with its interval where there is one."""
     if isinstance(value, Missing):
         return value.value
-    return f"{value:.3f}" + ("" if isinstance(interval, Missing) else f" ({interval[0]:.3f} to {interval[1]:.3f})")
+    between = "" if isinstance(interval, Missing) else f" ({100 * interval[0]:.1f} to {100 * interval[1]:.1f})"
+    return f"{100 * value:.1f}{between}"
 
 
 def change(ratio: float | Missing, interval: Interval | Missing = Missing.NOT_RECORDED) -> str:

@@ -2,7 +2,7 @@
 
 from gates.rendering.numbers import day, digits, points_between, score, spend
 from gates.rendering.pairs import means
-from gates.rendering.story import Difference, Section, Table
+from gates.rendering.story import Column, Difference, Section, Table
 from gates.words import plain, points
 from optimizer.proof import Claim, Comparison, GateReport, Proof
 from optimizer.types import Missing, Verdict
@@ -17,15 +17,17 @@ def title(report: GateReport) -> str:
     return f"Gate: {report.verdict}" + ("" if report.proof is Proof.NONE else f" ({report.proof})")
 
 
-def findings(report: GateReport) -> Section:
-    """Every gate's word, and the reasons that no gate gave by itself."""
+def lead(report: GateReport) -> tuple[str, ...]:
+    """The headline, and the reasons that no gate gave by itself."""
     said = {finding.sentence for finding in report.findings}
+    return tuple(reason for place, reason in enumerate(report.reasons) if place == 0 or reason not in said)
+
+
+def findings(report: GateReport) -> Section | None:
+    """Every gate's word."""
     rows = tuple((str(f.gate).capitalize(), f.verdict, f.sentence) for f in report.findings)
-    return Section(
-        title="What each gate says",
-        sentences=tuple(reason for reason in report.reasons[1:] if reason not in said),
-        table=Table(columns=("Gate", "Verdict", "Why"), rows=rows) if rows else None,
-    )
+    columns = (Column("Gate"), Column("Verdict"), Column("Why"))
+    return Section(title="What each gate says", table=Table(columns=columns, rows=rows)) if rows else None
 
 
 def numbers(report: GateReport) -> Section:
@@ -36,8 +38,8 @@ def numbers(report: GateReport) -> Section:
     unscored = f", {compared.unscored} could not be judged" if compared.unscored else ""
     rows = (
         ("Difference", Difference(value=compared.effect, interval=compared.interval)),
-        ("Score before", score(compared.baseline_mean, before)),
-        ("Score after", score(compared.candidate_mean, after)),
+        ("Score before, of 100", score(compared.baseline_mean, before)),
+        ("Score after, of 100", score(compared.candidate_mean, after)),
         ("Cases", f"{compared.scored} judged{unscored}"),
         ("Case by case", f"better {compared.better}, worse {compared.worse}, the same {equal}"),
         ("Model", report.evidence.model),
@@ -60,8 +62,8 @@ def claim(report: GateReport) -> Section | None:
             _what_was_seen(report, made),
             _bet(made, proven=proven),
             *((_meaning(made), _limits(made)) if proven else ()),
-            f"A stake of {digits(made.stake)} was taken out of the prompt's budget for errors, {digits(made.budget)} a "
-            f"year; {digits(made.left)} is left. A stake is never given back, whatever came out.",
+            f"For this, {_percent(made.stake)} was taken out of the {_percent(made.budget)} chance of a false claim "
+            f"that the prompt has in a year; {_percent(made.left)} is left. Nothing is given back, whatever came out.",
         ),
     )
 
@@ -128,3 +130,7 @@ def _limits(made: Claim) -> str:
         "What it does not say: that people agree with the judge, that every part of the traffic gains, or that the "
         f"gain holds for inputs{until or ' of another time'}. Only production can show that."
     )
+
+
+def _percent(chance: float) -> str:
+    return f"{100 * chance:.3g}%"

@@ -28,4 +28,10 @@ def _mean(scores: Sequence[float]) -> Interval:
 
 
 def _slices(pair: Pair) -> frozenset[str]:
-    return frozenset(tag if ":" in tag else f"tag:{tag}" for tag in pair.case.tags)
+    """The names that `gates.slices` gives to a case's slices."""
+    names = set()
+    for tag in pair.case.tags:
+        whole = " ".join(tag.split())
+        dimension, _, value = whole.partition(":")
+        names.add(whole if dimension and value else f"tag:{whole}")
+    return frozenset(names)

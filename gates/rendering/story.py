@@ -28,16 +28,24 @@ class Difference:
 Cell = str | Verdict | CaseId | Difference
 
 
+@dataclass(frozen=True, slots=True)
+class Column:
+    """The name of a column; figures stand on the right."""
+
+    name: str
+    figures: bool = False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
     """Rows under named columns.
 
     Attributes:
-        columns: names; empty for pairs of a name and a value.
+        columns: empty for pairs of a name and a value.
         left_out: further rows that are not shown.
     """
 
-    columns: tuple[str, ...]
+    columns: tuple[Column, ...]
     rows: tuple[tuple[Cell, ...], ...]
     left_out: int = 0
 
@@ -67,9 +75,9 @@ class Section:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Story:
-    """The verdict, the reason in one sentence, and everything behind it."""
+    """The verdict, why in a few sentences, and everything behind it."""
 
     verdict: Verdict
     title: str
-    lead: str
+    lead: tuple[str, ...]
     sections: tuple[Section, ...]

@@ -27,6 +27,6 @@ def story_of(report: GateReport, *, texts: bool = False) -> Story:
     return Story(
         verdict=report.verdict,
         title=overall.title(report),
-        lead=report.reasons[0] if report.reasons else "",
+        lead=overall.lead(report),
         sections=tuple(section for section in sections if section and (section.sentences or section.table)),
     )

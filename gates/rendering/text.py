@@ -16,7 +16,7 @@ def as_text(report: GateReport, *, texts: bool = False) -> str:
         texts: with short excerpts of inputs, answers and judgements. They are for this machine only.
     """
     story = story_of(report, texts=texts)
-    lines = [story.title, on_one_line(story.lead)]
+    lines = [story.title, *map(on_one_line, story.lead)]
     for section in story.sections:
         lines += ["", section.title, *_section(section)]
     return "\n".join(lines)
@@ -40,11 +40,19 @@ def _section(section: Section) -> list[str]:
 
 
 def _table(table: Table) -> list[str]:
-    rows = [[on_one_line(shown(cell)) for cell in row] for row in table.rows]
-    rows = [list(table.columns), *rows] if table.columns else rows
-    widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]) - 1)]
-    lines = ["  " + "  ".join([*map(str.ljust, row[:-1], widths), row[-1]]) for row in rows]
-    return lines + ([f"  and {table.left_out} more"] if table.left_out else [])
+    cells = [[on_one_line(shown(cell)) for cell in row] for row in table.rows]
+    rows = [[column.name for column in table.columns], *cells] if table.columns else cells
+    widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
+    right = {place for place, column in enumerate(table.columns) if column.figures}
+    lines = [
+        "  ".join(
+            cell.rjust(width) if place in right else cell.ljust(width)
+            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in rows
+    ]
+    more = [f"  and {table.left_out} more"] if table.left_out else []
+    return [f"  {line.rstrip()}" for line in lines] + more
 
 
 def _passage(passage: Passage) -> list[str]:

@@ -5,12 +5,15 @@ import math
 from dataclasses import replace
 
 import pytest
-from report_samples import CLAIM, FULL, HOSTILE, SCREENED, evidence_of, report_of
+from report_samples import CLAIM, FULL, HOSTILE, SCREENED, evidence_of, pair, report_of
 
 from gates.rendering.document import as_document
 from gates.rendering.numbers import share_interval
+from gates.rendering.pairs import of_slice
 from gates.rendering.text import as_text
 from gates.rendering.unseen import UNSEEN
+from gates.rules import GateRules
+from gates.slices import slices
 from optimizer.identity import canonical
 from optimizer.proof import JudgeReading, Proof
 from optimizer.types import Missing, Verdict
@@ -36,11 +39,25 @@ def test_text_tells_everything_in_order() -> None:
         "Cost (USD per answer) 0.00123 0.00148 +20% (+15% to +26%) up to +10% fail",
         "Latency (s) not recorded not recorded not recorded up to +25% undecided",
         "Agreement with people 0.62 (kappa: 1 is full, 0 is chance) on 41 answers",
-        "replay-0000 replay 0.00 1.00 +100.0",
+        "replay-0000 replay 0 100 +100.0",
         "and 20 more",
         "83% of the recorded inputs could be rebuilt without doubt.",
     ):
         assert expected in lines
+
+
+def test_the_reasons_of_no_gate_are_told_first_and_those_of_gates_once() -> None:
+    lines = as_text(FULL).splitlines()
+    assert lines[2].startswith("Also <script>")
+    assert len([line for line in lines if "2.9 standard errors" in line]) == 1
+
+
+def test_slices_go_by_the_names_that_the_gate_gave_them() -> None:
+    tags = ("language:de", "vip", " two  words ", "no:", ":no", "a:b:c", "dimension: value")
+    pairs = tuple(pair(number, 0.0, 1.0, tags=tags) for number in range(30))
+    readings = slices(pairs, GateRules())
+    assert len(readings) == len(tags)
+    assert all(of_slice(reading.name, pairs) is not Missing.NOT_RECORDED for reading in readings)
 
 
 def test_every_slice_and_score_stands_beside_its_interval() -> None:
@@ -49,8 +66,9 @@ def test_every_slice_and_score_stands_beside_its_interval() -> None:
     low, high = worst.split("(")[1].split(")")[0].split(" to ")
     assert -100 <= float(low) < -25.0 < float(high) <= 100
     (before,) = [line for line in lines if line.startswith("Score before")]
-    low, high = before.split("(")[1].rstrip(")").split(" to ")
-    assert 0 <= float(low) < float(before.split()[2]) < float(high) <= 1
+    mean, interval = before.split(" of 100 ")[1].rstrip(")").split(" (")
+    low, high = interval.split(" to ")
+    assert 0 <= float(low) < float(mean) < float(high) <= 100
 
 
 def test_a_failing_slice_comes_before_a_larger_loss_that_may_be_chance() -> None:
@@ -67,7 +85,7 @@ def test_a_claim_says_what_it_means_and_what_it_does_not() -> None:
     assert "gets this far at most once in 50 attempts" in text
     assert "What it does not say: that people agree with the judge" in text
     assert "inputs after 2026-11-20" in text
-    assert "A stake of 0.02 was taken out of the prompt's budget for errors, 0.2 a year; 0.18 is left." in text
+    assert "2% was taken out of the 20% chance of a false claim that the prompt has in a year; 18% is left." in text
 
 
 def test_a_claim_that_was_not_reached_claims_nothing() -> None:
