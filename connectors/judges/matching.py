@@ -6,16 +6,20 @@ Never raises for an answer. What cannot be compared is judged by another judge, 
 from collections.abc import Callable, Mapping
 from enum import StrEnum
 
+from connectors.judges.patterns import found
+from connectors.judges.schemas import SchemaChecks
 from connectors.judges.varying import Varying
 from optimizer.ports import Judge
 from optimizer.types import Case, CaseOrigin, Missing, Scored, Unscored
 
 
 class Match(StrEnum):
-    """How an answer is compared with the case's reference."""
+    """How an answer is compared with the case's reference: by what it holds, or with what stands in it."""
 
     CONTAINS = "contains"
     EXACT = "exact"
+    REGEX = "regex"
+    JSON_SCHEMA = "json-schema"
 
 
 class MatchingJudge:
@@ -31,6 +35,7 @@ class MatchingJudge:
     def __init__(self, match: Match, otherwise: Judge | None = None) -> None:
         self._match = match
         self._otherwise = otherwise
+        self._schemas = SchemaChecks()
 
     @property
     def name(self) -> str:
@@ -40,6 +45,8 @@ class MatchingJudge:
     async def judge(self, case: Case, output: str) -> Scored | Unscored:
         """Judge one answer; see the port. Raises what the other judge raises."""
         reference = _comparable(case)
+        if reference and self._match is Match.JSON_SCHEMA:
+            return await self._schemas.fits(output, reference)
         if reference:
             return _COMPARE[self._match](output, reference)
         if self._otherwise is None:
@@ -79,4 +86,8 @@ def _plain(text: str) -> str:
     return " ".join(text.casefold().split())
 
 
-_COMPARE: Mapping[Match, Callable[[str, str], Scored]] = {Match.CONTAINS: _contains, Match.EXACT: _exact}
+_COMPARE: Mapping[Match, Callable[[str, str], Scored | Unscored]] = {
+    Match.CONTAINS: _contains,
+    Match.EXACT: _exact,
+    Match.REGEX: found,
+}
