@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 
 from deploy.collecting import collect
-from deploy.gating import gate
+from deploy.gating.stage import gate
 from deploy.optimizing import find_candidate
 from deploy.release import publish
 from deploy.store.fence import Run

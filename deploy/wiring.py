@@ -71,9 +71,7 @@ class House:
             secret: for fencing what a judge reads; the same run sends the same bytes again.
             bodies: baseline and candidate: an attack succeeds when an answer gives one of them away.
         """
-        return evaluators(
-            self.settings, prompt, model, secret, bodies=bodies, progress=partial(self.progress, "gate")
-        )
+        return evaluators(self.settings, prompt, model, secret, bodies=bodies, progress=partial(self.progress, "gate"))
 
 
 @asynccontextmanager

@@ -21,6 +21,7 @@ from optimizer.ports import Clock
 from optimizer.proof import Claim, Finding, Gate
 from optimizer.types import Case, Evidence, Missing, Verdict
 
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pledge:
     """What a claim takes from the store.
@@ -98,7 +99,7 @@ async def claimed(order: Order, tools: Evaluators, pledge: Pledge) -> tuple[Find
         drawn = await asyncio.to_thread(pledge.draw, cases[start:end], end)
         parts.append(await tools.plain.compare(order.arms, drawn))
         evidence = joined(parts)
-        finding = claim(evidence, rules, stake=stake.stake, last=last or not evidence.complete)
+        finding = claim(evidence.pairs, rules, stake=stake.stake, last=last or not evidence.complete)
         if finding is not None:
             return finding, claim_of(evidence, stake, pledge.budget)
     raise AssertionError("the last look always decides")

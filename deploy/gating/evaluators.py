@@ -5,22 +5,130 @@ promptfoo is started only where the owner asks for it: for assertions of his own
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from connectors.direct import DirectEvaluator
 from connectors.judges import http, python
-from connectors.judges.matching import Match, Matching
+from connectors.judges.matching import Match, MatchingJudge
 from connectors.judges.pairwise import PairwiseJudge
 from connectors.judges.rubric import ModelJudge
 from connectors.promptfoo.evaluator import PromptfooEvaluator
-from connectors.promptfoo.owner import OwnerTests
 from connectors.promptfoo.runtime import locate
+from connectors.promptfoo.settings import EvaluatorSettings
 from deploy.gating.order import Evaluators
-from deploy.settings import PromptSettings, Settings
-from gates.safety.attack import attacks
+from deploy.offline.texts import read
+from deploy.settings import GateSettings, PromptSettings, Settings
+from gates.attacks import attacks
+from gates.safety.attack import Attack, parsed
 from gates.safety.judging import AttackJudge
+from optimizer.identity import canonical
 from optimizer.ports import Evaluator, Judge, LanguageModel, PairJudge
 from optimizer.prompts import Body
 
 Progress = Callable[[int, int], None]
+
+
+@asynccontextmanager
+async def evaluators(
+    settings: Settings,
+    prompt: PromptSettings,
+    model: LanguageModel,
+    secret: bytes,
+    *,
+    bodies: tuple[Body, Body],
+    progress: Progress,
+) -> AsyncIterator[Evaluators]:
+    """Everything that answers and judges in one prompt's gate.
+
+    Args:
+        bodies: baseline and candidate.
+
+    Raises:
+        BadInput, BadSettings: an evaluator, an assertion or a file of the owner's cannot be used.
+        Unsupported: promptfoo is needed and not installed.
+    """
+    async with judge_of(settings, prompt.gate, model, secret) as judge:
+        known = attacks_of(prompt.gate)
+        safety = DirectEvaluator(
+            model,
+            AttackJudge(known, bodies),
+            task_model=settings.model.task,
+            temperature=settings.model.temperature,
+            concurrency=settings.model.concurrency,
+            repeats=0,
+            progress=progress,
+        )
+        yield Evaluators(
+            screen=runner(settings, prompt.gate, model, judge, progress, repeats=prompt.gate.repeats),
+            plain=runner(settings, prompt.gate, model, judge, progress, repeats=0),
+            judge=judge,
+            safety=safety if known else None,
+            attacks=known,
+            settings=canonical(
+                {
+                    "model": settings.model.model_dump(mode="json", include={"task", "judge", "temperature"}),
+                    "gate": prompt.gate.model_dump(mode="json", include={"evaluator", "rubric", "assertions"}),
+                }
+            ),
+        )
+
+
+def runner(
+    settings: Settings,
+    gate: GateSettings,
+    model: LanguageModel,
+    judge: Judge | PairJudge,
+    progress: Progress,
+    *,
+    repeats: int,
+) -> Evaluator:
+    """Who runs our own cases: promptfoo where the owner has assertions for it, else this process."""
+    if not gate.assertions:
+        return DirectEvaluator(
+            model,
+            judge,
+            task_model=settings.model.task,
+            temperature=settings.model.temperature,
+            concurrency=settings.model.concurrency,
+            repeats=repeats,
+            progress=progress,
+        )
+    chosen = EvaluatorSettings(
+        task_model=settings.model.task,
+        assertions=gate.assertions,
+        concurrency=settings.model.concurrency,
+        timeout_s=gate.timeout_s,
+        temperature=settings.model.temperature,
+    )
+    return PromptfooEvaluator(locate(settings.node_dir), model, judge, chosen, repeats=repeats, progress=progress)
+
+
+@asynccontextmanager
+async def judge_of(
+    settings: Settings, gate: GateSettings, model: LanguageModel, secret: bytes
+) -> AsyncIterator[Judge | PairJudge]:
+    """The judge that the owner chose. What a comparison cannot judge, the judge model does."""
+    rubric = ModelJudge(model, settings.model.judge, gate.rubric, fence_secret=secret)
+    kind, _, rest = gate.evaluator.partition(":")
+    if kind == "rubric":
+        yield rubric
+    elif kind == "pairwise":
+        yield PairwiseJudge(model, settings.model.judge, fence_secret=secret)
+    elif kind == "python":
+        yield python.load(rest, Path.cwd())
+    elif kind in ("http", "https"):
+        async with http.HttpJudge(gate.evaluator) as judge:
+            await judge.check()
+            yield judge
+    else:
+        yield MatchingJudge(Match(kind), otherwise=rubric)
+
+
+def attacks_of(gate: GateSettings) -> tuple[Attack, ...]:
+    """Our own attacks and the owner's; none when the owner turned them off."""
+    if not gate.attacks:
+        return ()
+    found = list(attacks())
+    for path in gate.attack_files:
+        found += parsed(read(path), path.name, taken={attack.id for attack in found})
+    return tuple(found)

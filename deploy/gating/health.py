@@ -7,10 +7,10 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 
 from deploy.doctor import Check, failed, ok, sentence, warning
-from deploy.gating.claiming import LEDGER
 from deploy.gating.stage import suite_of
 from deploy.gating.suite import Recorded, Suite, dataset
 from deploy.settings import PromptSettings, Settings
+from deploy.store.ledger import Ledger
 from deploy.wiring import House
 from gates.error_budget import next_stake
 from optimizer.errors import TracegradError
@@ -58,12 +58,9 @@ async def check_evaluators(name: str, house: House, prompt: PromptSettings) -> C
     bodies = (head.production.body, head.production.body)
     try:
         async with house.evaluators(prompt, house.model, b"doctor", bodies=bodies) as tools:
-            said = f"answers are judged by {tools.judge}"
-            if tools.not_honoured:
-                what = "; ".join(tools.not_honoured)
-                return warning(
-                    name, f"{said}, and of your promptfoo configuration this cannot be run: {what}; take it out."
-                )
+            said = f"answers are judged by {tools.judge.name}"
+            if tools.told:
+                return warning(name, f"{said}; {' '.join(finding.sentence for finding in tools.told)}")
             owned = f", and by {len(tools.owner_cases)} tests of your promptfoo configuration" if tools.owner else ""
             return ok(name, f"{said}{owned}; {len(tools.attacks)} attacks are tried")
     except TracegradError as error:
@@ -123,7 +120,7 @@ def spent(house: House, prompt: PromptSettings) -> tuple[float, frozenset[str]]:
     """What is left of the prompt's budget, and the cases that a gate has scored. Blocks."""
     ledgers = house.store.ledgers
     prompt_id = ledgers.prompt_id(prompt.name, formerly=prompt.formerly)
-    left = ledgers.left(prompt_id, LEDGER, prompt.gate.claim_budget)
+    left = ledgers.left(prompt_id, Ledger.PROPOSAL, prompt.gate.claim_budget)
     return left, frozenset(house.store.case_uses.counts(prompt_id))
 
 

@@ -40,9 +40,7 @@ class Order:
     def arms(self) -> Mapping[Arm, PromptVersion]:
         """Both texts; the candidate is not published, so it has the baseline's number."""
         base = self.baseline
-        draft = PromptVersion(
-            name=base.name, version=base.version, body=self.candidate, config_json=base.config_json
-        )
+        draft = PromptVersion(name=base.name, version=base.version, body=self.candidate, config_json=base.config_json)
         return {Arm.BASELINE: base, Arm.CANDIDATE: draft}
 
     @property

@@ -81,9 +81,7 @@ class Told:
 def guards(order: Order) -> Sequence[Finding]:
     """What the two texts alone tell; nothing is asked."""
     leak = leaked(order.candidate, order.baseline.body, (*order.suite.screen, *order.suite.anchors))
-    guard = guarded(
-        order.baseline.body, order.candidate, by_person=order.by_person, source_texts=order.source_texts
-    )
+    guard = guarded(order.baseline.body, order.candidate, by_person=order.by_person, source_texts=order.source_texts)
     return [guard, *([leak] if leak else [])]
 
 

@@ -4,11 +4,12 @@ A candidate is never judged on the complaints that it was made from, and a sourc
 replayed case. The sealed part of the replayed inputs is kept for claims: no screen ever sees it.
 """
 
-from collections.abc import Collection, Sequence
+import hmac
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from deploy.settings import PromptSettings
-from gates.cases import choose, divided, shuffled
+from gates.cases import choose, sealed
 from optimizer.errors import BadInput, NotFound
 from optimizer.identity import digest
 from optimizer.ports import CaseSource, PromptRegistry
@@ -71,7 +72,7 @@ async def assembled(
     curated = [case for name in gate.datasets for case in await dataset(prompt, source, name, "datasets")]
     rebuilt = await replayed(registry, recorded.inputs, recorded.losses)
     everything = gate.replayed + gate.sealed
-    opened, kept = divided(rebuilt, secret=secret, share=gate.sealed / everything if everything else 0.0)
+    opened, kept = sealed(rebuilt, secret=secret, share=gate.sealed / everything if everything else 0.0)
     sources = recorded.gradient_sources
     screen = choose(
         curated,
@@ -80,15 +81,20 @@ async def assembled(
         limit=gate.max_cases,
     )
     owned = [case for name in gate.sealed_datasets for case in await dataset(prompt, source, name, "sealed_datasets")]
-    sealed = choose((), kept, gradient_sources=sources, limit=gate.sealed) if gate.claim else ()
+    unused = [case for case in kept if case.source_key not in sources] if gate.claim else []
     complaints = await replayed(registry, recorded.complained, recorded.losses, origin=CaseOrigin.COMPLAINT)
     return Suite(
-        screen=shuffled(screen),
-        sealed=shuffled((*owned, *sealed)),
+        screen=mixed(screen, secret),
+        sealed=mixed((*owned, *unused), secret),
         anchors=await anchors(prompt, source),
         complaints=choose((), complaints, gradient_sources=(), limit=MOST_COMPLAINTS),
         replayable=len(rebuilt) / len(recorded.inputs) if recorded.inputs else Missing.NOT_RECORDED,
     )
+
+
+def mixed(cases: Iterable[Case], secret: bytes) -> tuple[Case, ...]:
+    """The cases in an order that only we know, so that the first look is at every kind of them."""
+    return tuple(sorted(cases, key=lambda case: hmac.digest(secret, case.id.encode(), "sha256")))
 
 
 async def dataset(prompt: PromptSettings, source: CaseSource, name: str, setting: str) -> list[Case]:

@@ -10,10 +10,11 @@ from deploy.gating.order import Evaluators, Order
 from deploy.gating.screening import owned
 from gates.reruns import doubtful, retried, suspects, vetoed
 from gates.rules import GateRules
+from gates.safety.posing import category, posed
 from gates.safety.readings import attacked, refusals, safe
 from optimizer.ports import Evaluator
 from optimizer.proof import AttackReading, Finding, Gate, Rerun
-from optimizer.types import Case, Evidence, Scored, Verdict
+from optimizer.types import Case, CaseOrigin, Evidence, Scored, Verdict
 
 MOST_SUSPECTS = 40
 """Cases of one kind that are tried again; those that the baseline passed come first."""
@@ -40,7 +41,7 @@ class Part:
     gate: Gate
     evaluator: Evaluator
     first: Evidence
-    why: Callable[[str], str]
+    why: Callable[[Case], str]
     tries: list[Evidence] = field(default_factory=list)
 
     @property
@@ -59,7 +60,7 @@ class Part:
 
     def reruns(self, rules: GateRules) -> tuple[Rerun, ...]:
         """What the tries say so far."""
-        return tuple(retried(case.id, self.why(case.id), self.tries, rules) for case in self.suspects)
+        return tuple(retried(case.id, self.why(case), self.tries, rules) for case in self.suspects)
 
 
 async def watched_over(order: Order, tools: Evaluators, screen: Evidence) -> Vetoes:
@@ -95,9 +96,9 @@ async def answered(order: Order, tools: Evaluators, screen: Evidence) -> list[Pa
             Part(gate=Gate.PROMPTFOO, evaluator=tools.owner, first=owned(screen), why=lambda _: "promptfoo test")
         )
     if tools.safety is not None:
-        posed = tools.posed
-        first = await tools.safety.compare(order.arms, posed)
-        parts.append(Part(gate=Gate.SAFETY, evaluator=tools.safety, first=first, why=tools.category))
+        carriers = [case.input for case in order.suite.screen if case.origin is CaseOrigin.REPLAY]
+        first = await tools.safety.compare(order.arms, posed(tools.attacks, carriers, order.baseline.body))
+        parts.append(Part(gate=Gate.SAFETY, evaluator=tools.safety, first=first, why=category))
     return parts
 
 
