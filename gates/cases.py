@@ -1,7 +1,7 @@
 """Which cases a gate uses. A candidate is never judged on the complaints that it was made from."""
 
 import hmac
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime
 
 from optimizer.identity import digest
@@ -22,14 +22,14 @@ def choose(
     Inputs longer than `REPLAYED_CHARS` are not replayed.
     """
     chosen: dict[str, Case] = {}
-    for case in (*_shuffled(curated), *_one_per_source(_shuffled(replayed), gradient_sources)):
+    for case in (*shuffled(curated), *_one_per_source(shuffled(replayed), gradient_sources)):
         if len(chosen) == limit:
             break
         chosen.setdefault(case.id, case)
     return tuple(chosen.values())
 
 
-def sealed(cases: Iterable[Case], *, secret: bytes, share: float) -> tuple[tuple[Case, ...], tuple[Case, ...]]:
+def divided(cases: Iterable[Case], *, secret: bytes, share: float) -> tuple[tuple[Case, ...], tuple[Case, ...]]:
     """Recorded cases that may be looked at, and those kept for claims: (open, sealed).
 
     A source is on one side for ever. Of each source there is its newest case that is not longer than `REPLAYED_CHARS`,
@@ -54,8 +54,9 @@ def _freshness(case: Case) -> tuple[datetime, str]:
     return UNDATED if isinstance(case.at, Missing) else case.at, case.id
 
 
-def _shuffled(cases: Iterable[Case]) -> Sequence[Case]:
-    return sorted(cases, key=lambda case: digest("gate", case.id))
+def shuffled(cases: Iterable[Case]) -> tuple[Case, ...]:
+    """In the order of a hash of their ids, so that the first of them are like the others."""
+    return tuple(sorted(cases, key=lambda case: digest("gate", case.id)))
 
 
 def _one_per_source(cases: Iterable[Case], excluded: Collection[str]) -> Iterator[Case]:

@@ -9,17 +9,21 @@ from collections.abc import Sequence
 from gates.comparison import differences
 from gates.rules import GateRules
 from gates.screen import hopeless
+from gates.soundness import gaps
 from gates.statistics import e_above, e_below
-from gates.words import counted, plain
+from gates.words import counted, inside, plain
 from optimizer.proof import Finding, Gate
 from optimizer.types import Pair, Verdict
 
 
-def claim(pairs: Sequence[Pair], rules: GateRules, *, stake: float, last: bool) -> Finding | None:
+def claim(
+    pairs: Sequence[Pair], rules: GateRules, *, stake: float, last: bool, complete: bool = True
+) -> Finding | None:
     """The verdict on all pairs so far; None asks for more.
 
     Args:
         stake: chance of a false claim that was taken from the ledger.
+        complete: False when the runner was cut short; what is missing then may be what would have spoken against it.
 
     Raises:
         ValueError: the stake is not in (0, 1).
@@ -29,7 +33,8 @@ def claim(pairs: Sequence[Pair], rules: GateRules, *, stake: float, last: bool) 
     found = differences(pairs)
     cases, credit, needed = counted(len(found), "case"), e_above(found), 1.0 / stake
     enough_cases = len(found) >= rules.claim_min_cases
-    if credit >= needed and enough_cases:
+    missing = gaps(pairs, rules) if complete else "The evaluation did not run to its end."
+    if credit >= needed and enough_cases and not missing:
         return _finding(
             Verdict.PASS,
             f"Proven on {cases} that were never scored before for this prompt: a bet of 1 credit on “the candidate is "
@@ -38,9 +43,11 @@ def claim(pairs: Sequence[Pair], rules: GateRules, *, stake: float, last: bool) 
         )
     against = hopeless(found, rules)
     if against and (enough_cases or e_below(found) >= rules.enough_against):
-        return _finding(Verdict.FAIL, f"On {cases} that were never scored before: {against[0].lower()}{against[1:]}")
+        return _finding(Verdict.FAIL, f"On {cases} that were never scored before: {inside(against)}")
     if not last:
         return None
+    if missing:
+        return _finding(Verdict.UNDECIDED, f"Of the cases that were never scored before: {inside(missing)}")
     if not enough_cases:
         return _finding(
             Verdict.UNDECIDED,

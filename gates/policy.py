@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from gates.comparison import compared
-from gates.words import counted, plain, points
+from gates.words import counted, inside, plain, points
 from optimizer.proof import (
     AttackReading,
     CaseCount,
@@ -101,7 +101,7 @@ def _reasons(
     word = {Verdict.PASS: f"Passed: {proof}", Verdict.FAIL: "Failed", Verdict.UNDECIDED: "Undecided"}[verdict]
     others = [finding for finding in findings if finding is not head]
     others.sort(key=lambda finding: finding.verdict is Verdict.PASS)
-    said = [f"{word}: {_inside(head.sentence)}", *_effect(numbers), *_bet(claim)]
+    said = [f"{word}: {inside(head.sentence)}", *_effect(numbers), *_bet(claim)]
     return tuple(dict.fromkeys([*said, *(finding.sentence for finding in others)]))
 
 
@@ -133,8 +133,3 @@ def _bet(claim: Claim | None) -> tuple[str, ...]:
         f"{claim.left:.1%} are left; its evidence is {plain(claim.e_value)} of the {plain(claim.threshold)} that are "
         "needed.",
     )
-
-
-def _inside(sentence: str) -> str:
-    """A sentence after a colon: a small letter, unless it begins with an abbreviation."""
-    return sentence if sentence[1:2].isupper() else sentence[:1].lower() + sentence[1:]

@@ -25,3 +25,8 @@ def listed(names: Sequence[str]) -> str:
 def plain(number: float) -> str:
     """A positive number that may be anywhere between a fraction and e^700, in three digits."""
     return f"{number:.3g}" if number < 1e6 else "more than a million"
+
+
+def inside(sentence: str) -> str:
+    """A sentence after a colon: a small letter, unless it begins with an abbreviation."""
+    return sentence if sentence[1:2].isupper() else sentence[:1].lower() + sentence[1:]
