@@ -5,31 +5,32 @@ finds in its variables.
 """
 
 from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
 
 from connectors.promptfoo.settings import EvaluatorSettings
 from optimizer.identity import Json
 from optimizer.types import Arm, Case
 
-TRANSFORM = "json.error ? {error: json.error} : {output: json.output, cost: json.cost, tokenUsage: json.tokenUsage}"
+PROVIDER = Path(str(files("connectors.promptfoo"))) / "provider.cjs"
+CASE_KEY = "tracegrad_case"
+"""Where a test's metadata holds the id of its case."""
+OURS = "tracegrad"
+"""Names our own judgement among the assertions of a test."""
+
+
+def provider(url: str) -> dict[str, Json]:
+    """What promptfoo takes for the model: the gateway that answers at `url`."""
+    return {"id": f"file://{PROVIDER}", "label": "gateway", "config": {"url": url}}
 
 
 def configuration(url: str, cases: Sequence[Case], settings: EvaluatorSettings) -> Json:
     """What promptfoo is to do: every arm on every case, answered and judged by the gateway at `url`."""
-    gateway: Json = {
-        "id": f"{url}/answer",
-        "label": "gateway",
-        "config": {
-            "method": "POST",
-            "headers": {"content-type": "application/json"},
-            "body": {"arm": "{{prompt}}", "case_id": "{{case_id}}"},
-            "maxRetries": 0,
-            "transformResponse": TRANSFORM,
-        },
-    }
+    judgement: Json = {"type": "javascript", "value": "context.metadata.grade", "metric": OURS}
     return {
         "prompts": [{"raw": arm.value, "label": arm.value} for arm in Arm],
-        "providers": [gateway],
-        "defaultTest": {"assert": [{"type": "webhook", "value": f"{url}/grade"}, *settings.assertions]},
-        "tests": [{"vars": {"case_id": case.id}, "metadata": {"case_id": case.id}} for case in cases],
+        "providers": [provider(url)],
+        "defaultTest": {"assert": [judgement, *settings.assertions]},
+        "tests": [{"vars": {"case_id": case.id}, "metadata": {CASE_KEY: case.id}} for case in cases],
         "sharing": False,
     }

@@ -65,11 +65,11 @@ class PromptfooEvaluator:
         try:
             async with gateway:
                 ended = await self._run(gateway, cases, workdir)
-                rows, note = _read(ended, workdir)
-                pairs = tuple(_pair(case, answers, gateway, rows) for case in cases)
+                rows, note = rows_of(ended, workdir)
+                pairs = tuple(_pair(case, answers, grades, rows) for case in cases)
         finally:
             await asyncio.to_thread(shutil.rmtree, workdir, ignore_errors=True)
-        note = answers.broken or note or _gaps(cases, answers, rows)
+        note = answers.broken or note or gaps(cases, rows)
         return replace(evidence, pairs=pairs, complete=not note, note=note, repeats=grades.repeats, swaps=grades.swaps)
 
     def _answers(self, arms: Mapping[Arm, PromptVersion], cases: Sequence[Case], sample: int) -> Answers:
@@ -97,7 +97,7 @@ class PromptfooEvaluator:
         )
 
 
-def _read(ended: Ended, workdir: Path) -> tuple[dict[Key, Row], str]:
+def rows_of(ended: Ended, workdir: Path) -> tuple[dict[Key, list[Row]], str]:
     """The rows, and why they are not all that was asked for; empty when nothing is known to be wrong."""
     if ended.code is None:
         return {}, "promptfoo did not finish in time and was ended"
@@ -109,41 +109,39 @@ def _read(ended: Ended, workdir: Path) -> tuple[dict[Key, Row], str]:
         return {}, str(error)
 
 
-def _gaps(cases: Sequence[Case], answers: Answers, rows: Mapping[Key, Row]) -> str:
-    """Answers that promptfoo never asked for or never reported: then the run was cut short."""
+def gaps(cases: Sequence[Case], rows: Mapping[Key, list[Row]]) -> str:
+    """Answers that promptfoo never reported: then the run was cut short."""
     keys = [(arm, case.id) for case in cases for arm in Arm]
-    lost = [key for key in keys if key not in rows or answers.made(*key) is None]
+    lost = [key for key in keys if key not in rows]
     return f"promptfoo left out {len(lost)} of {len(keys)} answers" if lost else ""
 
 
-def _pair(case: Case, answers: Answers, gateway: Gateway, rows: Mapping[Key, Row]) -> Pair:
-    baseline, candidate = (_evaluation((arm, case.id), answers, gateway, rows) for arm in Arm)
+def _pair(case: Case, answers: Answers, grades: Grades, rows: Mapping[Key, list[Row]]) -> Pair:
+    baseline, candidate = (_evaluation((arm, case.id), answers, grades, rows) for arm in Arm)
     return Pair(case=case, baseline=baseline, candidate=candidate)
 
 
-def _evaluation(key: Key, answers: Answers, gateway: Gateway, rows: Mapping[Key, Row]) -> Evaluation:
+def _evaluation(key: Key, answers: Answers, grades: Grades, rows: Mapping[Key, list[Row]]) -> Evaluation:
     answer = answers.made(*key) or Answer(failure=Unscored(reason="promptfoo never asked for this answer"))
     return Evaluation(
         case_id=key[1],
         arm=key[0],
         output=answer.output,
-        result=answer.failure or _judged(gateway.grade(key), rows.get(key)),
+        result=answer.failure or _judged(answer, grades.made(*key), rows.get(key, [])),
         usage=answer.usage,
         latency_s=answer.latency_s,
     )
 
 
-def _judged(grade: Scored | Unscored | None, row: Row | None) -> Scored | Unscored:
+def _judged(answer: Answer, grade: Scored | Unscored | None, rows: Sequence[Row]) -> Scored | Unscored:
     if grade is None:
         return Unscored(reason="promptfoo never asked for this judgement")
     if isinstance(grade, Unscored):
         return grade
+    row = rows[0] if len(rows) == 1 else None
     if row is None or row.is_error or not 0.0 <= row.score <= 1.0:
         return Unscored(reason="promptfoo could not judge this answer")
-    return _weighed(row, grade)
-
-
-def _weighed(row: Row, ours: Scored) -> Scored:
-    """promptfoo's weighted score of our judgement and the owner's assertions, with the reasons of both."""
-    broken = [kind for kind in row.complaints if kind != "webhook"]
-    return Scored(value=row.score, reason="; ".join([ours.reason, *(f"fails '{kind}'" for kind in broken)]))
+    if row.response is None or row.response.output != answer.output:  # the assertions judged something else, then
+        return Unscored(reason="promptfoo changed the answer before judging it")
+    # promptfoo's weighted score of our judgement and the owner's assertions, with the reasons of both
+    return Scored(value=row.score, reason="; ".join([grade.reason, *(f"fails '{kind}'" for kind in row.complaints)]))

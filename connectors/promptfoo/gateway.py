@@ -1,20 +1,20 @@
-"""The only thing a promptfoo run can talk to: a small HTTP server on 127.0.0.1, inside our own process.
+"""Answers and judgements for a promptfoo run over our own cases.
 
-promptfoo asks for an answer by arm and case id, and asks for a judgement by the same; all texts and all keys stay on
-this side. The verdict is made from what was answered and judged on this side: promptfoo's copy of a text is never read
-back. Never binds to another address.
+promptfoo asks for an answer by arm and case id, and gets what the answer is worth along with it; all keys and the texts
+of cases and prompts stay on this side. The verdict is made from what was answered and judged on this side.
 """
 
-import hmac
-import secrets
-from typing import Any
+from types import TracebackType
+from typing import Self
 
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from connectors.answers import Answers, Key
+from connectors.answers import Answer, Answers
 from connectors.grades import Grades
-from optimizer.types import Arm, Missing, Scored, Unscored
+from connectors.promptfoo.loopback import Loopback
+from optimizer.identity import Json
+from optimizer.types import Arm, Missing, Unscored
 
 
 class _Ask(BaseModel):
@@ -24,99 +24,62 @@ class _Ask(BaseModel):
     case_id: str
 
 
-class _Vars(BaseModel):
-    case_id: str
-
-
-class _Context(BaseModel):
-    prompt: Arm
-    vars: _Vars
-
-
-class _Judge(BaseModel):
-    output: Any
-    context: _Context
-
-
 class Gateway:
-    """Serves one run's answers and judgements. An async context manager; `url` is valid inside.
-
-    Leaving it calls off what is in flight.
-    """
+    """Serves one run. An async context manager; `url` is valid inside. Leaving it calls off what is in flight."""
 
     def __init__(self, answers: Answers, grades: Grades) -> None:
         self._answers = answers
         self._grades = grades
-        self._changed: set[Key] = set()
-        self._token = secrets.token_urlsafe(32)
-        self.url = ""
-        app = web.Application()
-        app.router.add_post("/{token}/answer", self._serve_answer)
-        app.router.add_post("/{token}/grade", self._serve_grade)
-        self._runner = web.AppRunner(app, handle_signals=False, access_log=None, shutdown_timeout=0)
+        self._loopback = Loopback({"/answer": self._serve})
 
-    async def __aenter__(self) -> "Gateway":
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
-        host, port = self._runner.addresses[0][:2]
-        self.url = f"http://{host}:{port}/{self._token}"
+    @property
+    def url(self) -> str:
+        """Where answers are asked for."""
+        return f"{self._loopback.url}/answer"
+
+    async def __aenter__(self) -> Self:
+        await self._loopback.__aenter__()
         return self
 
-    async def __aexit__(self, error: type[BaseException] | None, *_: object) -> None:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
         failures = [await self._grades.close(), await self._answers.close()]
-        await self._runner.cleanup()
+        await self._loopback.__aexit__(kind, error, traceback)
         for failure in failures:  # a bug, or a cycle that belongs to another worker by now: not for us to swallow
             if error is None and failure is not None:
                 raise failure
 
-    def grade(self, key: Key) -> Scored | Unscored | None:
-        """The judgement, if it was asked for and made."""
-        if key in self._changed:  # then the owner's assertions judge something else than the answer
-            return Unscored(reason="promptfoo changed the answer before judging it")
-        return self._grades.made(*key)
-
-    async def _serve_answer(self, request: web.Request) -> web.Response:
-        self._admit(request)
+    async def _serve(self, request: web.Request) -> web.Response:
         try:
             ask = _Ask.model_validate_json(await request.read())
         except ValidationError as error:
             raise web.HTTPBadRequest from error
-        answer = await self._answers.of(*self._known((ask.arm, ask.case_id)))
+        if ask.case_id not in self._answers.cases:
+            raise web.HTTPNotFound
+        answer = await self._answers.of(ask.arm, ask.case_id)
         if answer.failure is not None:
             return web.json_response({"error": "no answer"})
-        cost = answer.usage.cost_usd
-        return web.json_response(
-            {
-                "output": answer.output,
-                "cost": None if isinstance(cost, Missing) else cost,
-                "tokenUsage": {
-                    "total": answer.usage.input_tokens + answer.usage.output_tokens,
-                    "prompt": answer.usage.input_tokens,
-                    "completion": answer.usage.output_tokens,
-                },
-            }
-        )
-
-    async def _serve_grade(self, request: web.Request) -> web.Response:
-        self._admit(request)
-        try:
-            asked = _Judge.model_validate_json(await request.read())
-        except ValidationError as error:
-            raise web.HTTPBadRequest from error
-        key = self._known((asked.context.prompt, asked.context.vars.case_id))
-        if asked.output != (await self._answers.of(*key)).output:
-            self._changed.add(key)
-            raise web.HTTPServiceUnavailable
-        grade = await self._grades.of(*key)
+        grade = await self._grades.of(ask.arm, ask.case_id)
         if isinstance(grade, Unscored):
-            raise web.HTTPServiceUnavailable
-        return web.json_response({"pass": grade.value >= 0.5, "score": grade.value, "reason": "judged by Tracegrad"})
+            return web.json_response({"error": "no judgement"})
+        worth: Json = {"pass": grade.value >= 0.5, "score": grade.value, "reason": "judged by Tracegrad"}
+        return web.json_response({**told(answer), "metadata": {"grade": worth}})
 
-    def _admit(self, request: web.Request) -> None:
-        if not hmac.compare_digest(request.match_info["token"].encode(), self._token.encode()):
-            raise web.HTTPForbidden
 
-    def _known(self, key: Key) -> Key:
-        if key[1] not in self._answers.cases:
-            raise web.HTTPNotFound
-        return key
+def told(answer: Answer) -> dict[str, Json]:
+    """An answer as promptfoo's providers give it."""
+    usage = answer.usage
+    reply: dict[str, Json] = {
+        "output": answer.output,
+        "tokenUsage": {
+            "total": usage.input_tokens + usage.output_tokens,
+            "prompt": usage.input_tokens,
+            "completion": usage.output_tokens,
+        },
+    }
+    if not isinstance(usage.cost_usd, Missing):
+        reply["cost"] = usage.cost_usd
+    if not isinstance(answer.latency_s, Missing):  # what the owner's `latency` judges: not our own way to the model
+        reply["latencyMs"] = answer.latency_s * 1000
+    return reply

@@ -36,9 +36,16 @@ class Ended:
 
 
 async def run(
-    runtime: Runtime, workdir: Path, config: Path, output: Path, *, concurrency: int, timeout_s: float
+    runtime: Runtime,
+    workdir: Path,
+    config: Path,
+    output: Path,
+    *,
+    concurrency: int,
+    timeout_s: float,
+    graders_url: str = "",
 ) -> Ended:
-    """Run `promptfoo eval` to its end, or to ours."""
+    """Run `promptfoo eval` to its end, or to ours. `graders_url` is where its OpenAI client is to ask."""
     command = [
         *(sys.executable, "-I", "-c", WRAPPER, "eval", "-c", str(config), "-o", str(output)),
         *("--no-cache", "--no-write", "--no-table", "--no-progress-bar", "-j", str(concurrency)),
@@ -48,7 +55,7 @@ async def run(
         child = await asyncio.create_subprocess_exec(
             *command,
             cwd=workdir,
-            env=environment(runtime, workdir, timeout_s=timeout_s),
+            env=environment(runtime, workdir, timeout_s=timeout_s, graders_url=graders_url),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=sink,
             stderr=sink,
@@ -65,10 +72,13 @@ async def run(
     return Ended(code=code, log=log.read_text(encoding="utf-8", errors="replace"))
 
 
-def environment(runtime: Runtime, workdir: Path, *, timeout_s: float) -> dict[str, str]:
+def environment(runtime: Runtime, workdir: Path, *, timeout_s: float, graders_url: str = "") -> dict[str, str]:
     """The child's whole environment, made from nothing."""
     limit_ms = str(int(timeout_s * 1000))
+    # the key is none: the address itself is what admits the run to the gateway
+    graders = {"OPENAI_BASE_URL": graders_url, "OPENAI_API_KEY": "the-address-is-the-key"} if graders_url else {}
     return {
+        **graders,
         "PATH": str(runtime.bin_dir),
         "HOME": str(workdir),
         "TMPDIR": str(workdir),

@@ -1,12 +1,25 @@
 """promptfoo's output file, version 3: only what the verdict needs, checked where the bytes enter."""
 
+import re
 from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from connectors.promptfoo.configuration import OURS
 from optimizer.errors import BadAnswer
 from optimizer.types import Arm
+
+UNJUDGED = "tracegrad-gave-no-judgement"
+"""Stands in every error that a grader of ours answers, so that it is known in promptfoo's reasons."""
+
+# the pinned promptfoo takes these for failures of the answer, and they are failures of the grader
+_GRADER_FAILED = re.compile(
+    rf"{UNJUDGED}|^(?:API call error|API error|No output$|Request timed out"
+    "|Model grader produced a malformed response|Invalid select-best verdict|Invalid category value"
+    "|Factuality checker output did not match|Embedding not found|Unknown error fetching embeddings"
+    "|Error parsing output)"
+)
 
 
 class _Part(BaseModel):
@@ -15,6 +28,11 @@ class _Part(BaseModel):
 
 class _Assertion(_Part):
     type: str
+    metric: str | None = None
+
+
+class _GraderNote(_Part):
+    failed: bool = Field(default=False, alias="graderError")
 
 
 class Component(_Part):
@@ -24,6 +42,12 @@ class Component(_Part):
     score: float
     reason: str = ""
     assertion: _Assertion | None = None
+    note: _GraderNote | None = Field(default=None, alias="metadata")
+
+    @property
+    def is_unjudged(self) -> bool:
+        """True when the grader failed, which promptfoo counts against the answer."""
+        return bool(self.note and self.note.failed) or (not self.passed and bool(_GRADER_FAILED.search(self.reason)))
 
 
 class _Grading(_Part):
@@ -31,20 +55,26 @@ class _Grading(_Part):
 
 
 class _Metadata(_Part):
-    case_id: str
+    case_id: str = Field(alias="tracegrad_case")  # configuration.CASE_KEY
 
 
 class _Test(_Part):
     metadata: _Metadata
 
 
+class _Response(_Part):
+    output: object = None
+
+
 class Row(_Part):
-    """One arm on one case. `score` is the weighted mean of all assertions."""
+    """One arm on one case. `score` is the weighted mean of all assertions, `success` promptfoo's verdict."""
 
     prompt: int = Field(alias="promptIdx", ge=0)
     score: float
+    success: bool = False
     failure: int = Field(alias="failureReason")
     grading: _Grading | None = Field(default=None, alias="gradingResult")
+    response: _Response | None = None
     test: _Test = Field(alias="testCase")
 
     @property
@@ -53,10 +83,20 @@ class Row(_Part):
         return self.failure == 2
 
     @property
+    def components(self) -> tuple[Component, ...]:
+        """The judgements of all assertions."""
+        return self.grading.components if self.grading else ()
+
+    @property
+    def is_unjudged(self) -> bool:
+        """True when a grader failed: the score says nothing then."""
+        return any(component.is_unjudged for component in self.components)
+
+    @property
     def complaints(self) -> tuple[str, ...]:
         """The types of the owner's assertions that failed."""
-        components = self.grading.components if self.grading else ()
-        return tuple(c.assertion.type for c in components if c.assertion and not c.passed)
+        judged = ((c.assertion, c.passed) for c in self.components)
+        return tuple(a.type for a, passed in judged if a and not passed and a.metric != OURS)
 
 
 class _Prompt(_Part):
@@ -73,13 +113,16 @@ class _Output(_Part):
     results: _Results
 
 
-def parse(path: Path) -> dict[tuple[Arm, str], Row]:
+def parse(path: Path) -> dict[tuple[Arm, str], list[Row]]:
     """Rows by arm and case id; the file has them in any order. Raises BadAnswer when it is not such a file."""
     fix = "install the pinned promptfoo with `tracegrad setup-node`"
+    rows: dict[tuple[Arm, str], list[Row]] = {}
     try:
         results = _Output.model_validate_json(path.read_bytes()).results
-        return {(results.prompts[row.prompt].label, row.test.metadata.case_id): row for row in results.results}
+        for row in results.results:
+            rows.setdefault((results.prompts[row.prompt].label, row.test.metadata.case_id), []).append(row)
     except OSError as error:
         raise BadAnswer("promptfoo wrote no results", fix) from error
     except (ValidationError, IndexError) as error:
         raise BadAnswer("promptfoo's results are not in the form of version 3", fix) from error
+    return rows

@@ -12,7 +12,7 @@ from optimizer.types import Arm
 
 
 def a_row(prompt: int, case_id: str, **fields: Any) -> dict[str, Any]:
-    test = {"vars": {"case_id": case_id}, "metadata": {"case_id": case_id}}
+    test = {"vars": {"case_id": case_id}, "metadata": {"tracegrad_case": case_id}}
     return {"promptIdx": prompt, "testIdx": 0, "score": 1, "failureReason": 0, "testCase": test, "cost": 0.1, **fields}
 
 
@@ -26,7 +26,7 @@ def written(tmp_path: Path, *rows: dict[str, Any], version: int = 3) -> Path:
 
 def test_rows_are_joined_by_arm_and_case_whatever_their_order(tmp_path: Path) -> None:
     failed = {"pass": False, "score": 0, "reason": "no", "assertion": {"type": "contains"}}
-    kept = {"pass": True, "score": 1, "reason": "yes", "assertion": {"type": "webhook", "value": "x"}}
+    kept = {"pass": False, "score": 1, "reason": "yes", "assertion": {"type": "javascript", "metric": "tracegrad"}}
     rows = parse(
         written(
             tmp_path,
@@ -35,10 +35,10 @@ def test_rows_are_joined_by_arm_and_case_whatever_their_order(tmp_path: Path) ->
         )
     )
     assert set(rows) == {(Arm.BASELINE, "b"), (Arm.CANDIDATE, "a")}
-    assert rows[Arm.BASELINE, "b"].score == 0.25
-    assert rows[Arm.BASELINE, "b"].complaints == ("contains",)
-    assert not rows[Arm.BASELINE, "b"].is_error
-    assert rows[Arm.CANDIDATE, "a"].is_error
+    assert rows[Arm.BASELINE, "b"][0].score == 0.25
+    assert rows[Arm.BASELINE, "b"][0].complaints == ("contains",)
+    assert not rows[Arm.BASELINE, "b"][0].is_error
+    assert rows[Arm.CANDIDATE, "a"][0].is_error
 
 
 @pytest.mark.parametrize(
@@ -65,3 +65,24 @@ def test_anything_else_is_refused(tmp_path: Path, content: bytes) -> None:
 def test_a_missing_file_is_told_apart(tmp_path: Path) -> None:
     with pytest.raises(BadAnswer, match="wrote no results"):
         parse(tmp_path / "results.json")
+
+
+@pytest.mark.parametrize(
+    ("component", "unjudged"),
+    [
+        ({"pass": False, "score": 0, "reason": "no", "metadata": {"graderError": True}}, True),
+        ({"pass": False, "score": 0, "reason": "API call error: Error: Request failed after 4 retries"}, True),
+        ({"pass": False, "score": 0, "reason": 'API error: 400\n{"message": "tracegrad-gave-no-judgement: x"}'}, True),
+        ({"pass": False, "score": 0, "reason": "Model grader produced a malformed response:\nmaybe"}, True),
+        ({"pass": False, "score": 0, "reason": "Invalid select-best verdict: NaN"}, True),
+        ({"pass": False, "score": 0, "reason": "Factuality checker output did not match expected format: x"}, True),
+        ({"pass": True, "score": 1, "reason": "API call error is what the answer explains well"}, False),
+        ({"pass": False, "score": 0, "reason": 'Expected output to contain "API call error"'}, False),
+        ({"pass": False, "score": 0, "reason": "impolite", "metadata": {"renderedAssertionValue": "x"}}, False),
+    ],
+)
+def test_a_grader_that_failed_is_told_from_a_bad_answer(
+    tmp_path: Path, component: dict[str, Any], unjudged: bool
+) -> None:
+    rows = parse(written(tmp_path, a_row(0, "a", gradingResult={"componentResults": [component]})))
+    assert rows[Arm.CANDIDATE, "a"][0].is_unjudged is unjudged

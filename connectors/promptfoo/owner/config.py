@@ -1,0 +1,197 @@
+"""The owner's promptfoo configuration as a gate: its tests as cases, and what of it cannot be honoured.
+
+Read once, before anything runs. Its variables and assertions are trusted, run as they are written, by promptfoo.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from connectors.promptfoo.owner.documents import read
+from connectors.promptfoo.owner.limits import Limits
+from connectors.promptfoo.owner.project import SCHEME, Project, split
+from connectors.promptfoo.owner.tests import OwnerTest, Reading, Test
+from connectors.promptfoo.owner.variables import question
+from optimizer.errors import BadInput
+from optimizer.identity import Json
+from optimizer.prompts import Body, body_json
+from optimizer.proof import Finding, Gate
+from optimizer.template import placeholders, variables
+from optimizer.types import Case, CaseInput, CaseOrigin, Missing, Verdict
+
+SUFFIXES = frozenset({".yaml", ".yml", ".json"})
+SHOWN = 5
+"""So many of the things that cannot be honoured are named in a sentence."""
+_LANGFUSE = re.compile(r"langfuse://(?P<name>.+?)(?:@[^:@]+)?(?::\w+){0,2}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnerTests:
+    """The tests of one configuration.
+
+    Attributes:
+        name: of the file.
+        cases: one for each test, in the order of the file, origin CONFIG.
+        not_honoured: what the owner asks for and this gate leaves out, in words.
+        tests: as promptfoo gets them, by case id.
+        common: what holds for every test.
+        filters: nunjucks filters of the owner: name and file.
+        transform: what is done to every answer; nothing when None.
+        judge_model, embedding_model: who grades where the owner names nobody; empty for none.
+    """
+
+    name: str
+    cases: tuple[Case, ...]
+    not_honoured: tuple[str, ...]
+    tests: Mapping[str, OwnerTest] = field(repr=False)
+    common: Test = field(repr=False)
+    filters: Mapping[str, Path]
+    transform: Json
+    judge_model: str
+    embedding_model: str
+
+    @classmethod
+    def load(
+        cls,
+        path: Path,
+        *,
+        project: Path,
+        prompt_name: str,
+        body: Body,
+        prompt_file: Path | None = None,
+        judge_model: str = "",
+        embedding_model: str = "",
+    ) -> "OwnerTests":
+        """Read a configuration.
+
+        Args:
+            project: the folder that the tests may read; files outside it are refused.
+            prompt_name: in the registry; `langfuse://NAME` stands for both arms.
+            body: the prompt as it is now.
+            prompt_file: the file that the prompt lives in, if it does.
+
+        Raises:
+            BadInput: it does not parse, reads files outside the project, or holds a test twice.
+        """
+        if path.suffix not in SUFFIXES:
+            raise BadInput(f"{path.name} is no YAML or JSON file", "write the tests as YAML")
+        inside = Project.around(path, project)
+        whole = read(path)
+        config = inside.resolved(whole, whole)
+        if not isinstance(config, dict):
+            raise BadInput(f"{path.name} holds no settings of promptfoo", "write at least `tests`")
+        limits = Limits(judge_model=judge_model, embedding_model=embedding_model)
+        _prompts(config, limits, inside, prompt_name=prompt_name, body=body, prompt_file=prompt_file)
+        transform = inside.absolute(limits.providers(config))
+        limits.sections(config)
+        common = limits.kept(_common(config, inside), "`defaultTest`")
+        reading = Reading(inside)
+        reading.take(config.get("tests", []))
+        for skipped in reading.skipped:
+            limits.tell(skipped)
+        if not reading.tests and not limits.told:
+            raise BadInput(f"{path.name} holds no tests", "write some under `tests`")
+        tests = [limits.test(test) for test in reading.tests]
+        for test in tests:
+            _unplaced(test, common, limits, body)
+        return cls(
+            name=path.name,
+            cases=tuple(_case(test) for test in tests),
+            not_honoured=tuple(limits.told),
+            tests={test.case_id: test for test in tests},
+            common=common,
+            filters=_filters(config, inside),
+            transform=transform,
+            judge_model=judge_model,
+            embedding_model=embedding_model,
+        )
+
+    def finding(self) -> Finding | None:
+        """Undecided when something cannot be honoured; None otherwise, for then the runs decide."""
+        if not self.not_honoured:
+            return None
+        named = ", ".join(self.not_honoured[:SHOWN])
+        more = len(self.not_honoured) - SHOWN
+        others = f" and {more} more" if more > 0 else ""
+        sentence = f"{self.name} asks for what this gate cannot do: {named}{others}."
+        return Finding(gate=Gate.PROMPTFOO, verdict=Verdict.UNDECIDED, sentence=sentence)
+
+
+def _case(test: OwnerTest) -> Case:
+    """The case of a test, with the variables as they are written; promptfoo renders them when it runs."""
+    written = {name: value for name, value in (test.variables or {}).items() if isinstance(value, str)}
+    return Case(
+        id=test.case_id,
+        origin=CaseOrigin.CONFIG,
+        input=CaseInput(variables=tuple(sorted(written.items()))),
+        reference=Missing.NO_REFERENCE,
+        source_key=test.case_id,
+    )
+
+
+def _common(config: Test, project: Project) -> Test:
+    common = config.get("defaultTest")
+    if isinstance(common, str):
+        path = project.files(common)[0]
+        whole = read(path)
+        common = project.resolved(whole, whole)
+    if common is not None and not isinstance(common, dict):
+        raise BadInput("`defaultTest` is no test", "write a mapping with `vars` and `assert`")
+    made = project.absolute(common or {})
+    assert isinstance(made, dict)
+    return made
+
+
+def _filters(config: Test, project: Project) -> dict[str, Path]:
+    named = config.get("nunjucksFilters")
+    if not isinstance(named, dict):
+        return {}
+    return {name: project.files(str(path))[0] for name, path in named.items()}
+
+
+def _prompts(
+    config: Test, limits: Limits, project: Project, *, prompt_name: str, body: Body, prompt_file: Path | None
+) -> None:
+    """Both arms stand where our prompt stands; any other prompt is not ours to run."""
+    listed = config.get("prompts")
+    if isinstance(listed, dict):
+        listed = list(listed)
+    for entry in listed if isinstance(listed, list) else [] if listed is None else [listed]:
+        named = entry.get("raw", entry.get("id", entry.get("label"))) if isinstance(entry, dict) else entry
+        if not isinstance(named, str) or not _is_ours(named, project, prompt_name, body, prompt_file):
+            limits.tell("a prompt that is not the one under test")
+
+
+def _is_ours(named: str, project: Project, prompt_name: str, body: Body, prompt_file: Path | None) -> bool:
+    found = _LANGFUSE.fullmatch(named)
+    if found:
+        return found["name"] == prompt_name
+    text = body if isinstance(body, str) else body_json(body)
+    if named.strip() in (text.strip(), "{{prompt}}"):
+        return True
+    if not named.startswith(SCHEME) and not (project.base / split(named)[0]).is_file():
+        return False
+    path = project.files(named)[0]
+    return (
+        path == (prompt_file.resolve() if prompt_file else None) or path.read_bytes().strip() == text.strip().encode()
+    )
+
+
+def _unplaced(test: OwnerTest, common: Test, limits: Limits, body: Body) -> None:
+    """A test whose variables never reach the prompt, and a variable of the prompt that a test leaves out."""
+    options = [part.get("options") for part in (test.said, common)]
+    shared = common.get("vars") or {}
+    own = test.variables
+    if (
+        own is None
+        or not isinstance(shared, dict)
+        or any(isinstance(o, dict) and "transformVars" in o for o in options)
+    ):
+        return
+    names = {**shared, **own}
+    used = variables(body) | set(placeholders(body))
+    for missing in sorted(variables(body) - names.keys()):
+        limits.tell(f"{test.name} gives no value for the prompt's variable '{missing}'")
+    if names and not used & names.keys() and not question([body], names):
+        limits.tell(f"no variable of {test.name} reaches the prompt (call it `question`)")
