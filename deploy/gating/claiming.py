@@ -99,7 +99,13 @@ async def claimed(order: Order, tools: Evaluators, pledge: Pledge) -> tuple[Find
         drawn = await asyncio.to_thread(pledge.draw, cases[start:end], end)
         parts.append(await tools.plain.compare(order.arms, drawn))
         evidence = joined(parts)
-        finding = claim(evidence.pairs, rules, stake=stake.stake, last=last or not evidence.complete)
+        finding = claim(
+            evidence.pairs,
+            rules,
+            stake=stake.stake,
+            last=last or not evidence.complete,
+            complete=evidence.complete,
+        )
         if finding is not None:
             return finding, claim_of(evidence, stake, pledge.budget)
     raise AssertionError("the last look always decides")

@@ -1,4 +1,4 @@
-"""The gate stage of a cycle: the candidate against its parent, a verdict that is given once, and only a pass goes on."""
+"""The gate stage of a cycle: a candidate against its parent, a verdict that is given once, and only a pass goes on."""
 
 import asyncio
 import logging

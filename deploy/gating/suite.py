@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from deploy.settings import PromptSettings
-from gates.cases import choose, sealed
+from gates.cases import choose, divided
 from optimizer.errors import BadInput, NotFound
 from optimizer.identity import digest
 from optimizer.ports import CaseSource, PromptRegistry
@@ -72,7 +72,7 @@ async def assembled(
     curated = [case for name in gate.datasets for case in await dataset(prompt, source, name, "datasets")]
     rebuilt = await replayed(registry, recorded.inputs, recorded.losses)
     everything = gate.replayed + gate.sealed
-    opened, kept = sealed(rebuilt, secret=secret, share=gate.sealed / everything if everything else 0.0)
+    opened, kept = divided(rebuilt, secret=secret, share=gate.sealed / everything if everything else 0.0)
     sources = recorded.gradient_sources
     screen = choose(
         curated,
