@@ -34,7 +34,8 @@ async def run(settings: Settings) -> None:
     """Run until SIGTERM or SIGINT. A stage may still be running afterwards: leave by `os._exit`, see Worker.stop."""
     if not settings.prompts:
         raise BadSettings("no prompt is registered", "add one under `prompts` in tracegrad.yaml")
-    locate(settings.node_dir)  # a daemon without its gate would pay for candidates and refuse them all
+    if settings.uses_promptfoo:
+        locate(settings.node_dir)  # a daemon without its gate would pay for candidates and refuse them all
     stop = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)

@@ -280,6 +280,11 @@ class Settings(BaseSettings):
         """The SQLite file that holds our state and the journal."""
         return f"sqlite:///{(self.state_dir / 'tracegrad.db').absolute()}"
 
+    @property
+    def uses_promptfoo(self) -> bool:
+        """Whether any gate starts promptfoo; without it, neither Node nor npm is needed."""
+        return any(prompt.gate.assertions or prompt.gate.promptfoo for prompt in self.prompts)
+
     def prompt(self, name: str) -> PromptSettings:
         """Settings of one registered prompt; raises BadSettings for a prompt nobody registered."""
         for prompt in self.prompts:

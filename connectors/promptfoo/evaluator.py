@@ -13,7 +13,7 @@ from pathlib import Path
 
 from connectors.admission import admitted
 from connectors.answers import Answer, Answers, Key, Progress, unwatched
-from connectors.grades import Grades
+from connectors.grades import REPEATS, Grades
 from connectors.promptfoo.configuration import configuration
 from connectors.promptfoo.gateway import Gateway
 from connectors.promptfoo.process import Ended, run
@@ -30,7 +30,11 @@ SOME_TESTS_FAILED = 100
 
 
 class PromptfooEvaluator:
-    """The `Evaluator` port. One instance may compare many times."""
+    """The `Evaluator` port. One instance may compare many times.
+
+    Args:
+        repeats: answers that are judged twice; see `Grades`.
+    """
 
     def __init__(
         self,
@@ -39,11 +43,13 @@ class PromptfooEvaluator:
         judge: Judge | PairJudge,
         settings: EvaluatorSettings,
         *,
+        repeats: int = REPEATS,
         progress: Progress = unwatched,
     ) -> None:
         self._runtime = runtime
         self._model = model
         self._judge = judge
+        self._repeats = repeats
         self._settings = settings
         self._progress = progress
 
@@ -59,7 +65,7 @@ class PromptfooEvaluator:
         if not cases:
             return evidence
         answers = self._answers(arms, cases, sample)
-        grades = Grades(self._judge, answers)
+        grades = Grades(self._judge, answers, repeats=self._repeats)
         gateway = Gateway(answers, grades)
         workdir = Path(tempfile.mkdtemp(prefix="tracegrad-"))
         try:
