@@ -5,14 +5,18 @@ promptfoo is started only where the owner asks for it: for assertions of his own
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from connectors.direct import DirectEvaluator
+from connectors.embeddings import Embedder
 from connectors.judges import http, python
 from connectors.judges.matching import Match, MatchingJudge
 from connectors.judges.pairwise import PairwiseJudge
 from connectors.judges.rubric import ModelJudge
 from connectors.promptfoo.evaluator import PromptfooEvaluator
+from connectors.promptfoo.owner.config import OwnerTests
+from connectors.promptfoo.owner.evaluator import OwnerEvaluator
 from connectors.promptfoo.runtime import locate
 from connectors.promptfoo.settings import EvaluatorSettings
 from deploy.gating.order import Evaluators
@@ -47,7 +51,8 @@ async def evaluators(
         BadInput, BadSettings: an evaluator, an assertion or a file of the owner's cannot be used.
         Unsupported: promptfoo is needed and not installed.
     """
-    async with judge_of(settings, prompt.gate, model, secret) as judge:
+    async with judge_of(settings, prompt.gate, model, secret) as judge, embedder_of(settings) as embedder:
+        owner = owned(settings, prompt, model, bodies[0], embedder, progress)
         known = attacks_of(prompt.gate)
         safety = DirectEvaluator(
             model,
@@ -62,6 +67,9 @@ async def evaluators(
             screen=runner(settings, prompt.gate, model, judge, progress, repeats=prompt.gate.repeats),
             plain=runner(settings, prompt.gate, model, judge, progress, repeats=0),
             judge=judge,
+            owner=owner.evaluator if owner else None,
+            owner_cases=owner.tests.cases if owner else (),
+            told=tuple(filter(None, [owner.tests.finding()])) if owner else (),
             safety=safety if known else None,
             attacks=known,
             settings=canonical(
@@ -71,6 +79,42 @@ async def evaluators(
                 }
             ),
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Owned:
+    """The owner's own promptfoo tests, and who runs them."""
+
+    tests: OwnerTests
+    evaluator: OwnerEvaluator
+
+
+def owned(
+    settings: Settings,
+    prompt: PromptSettings,
+    model: LanguageModel,
+    baseline: Body,
+    embedder: Embedder | None,
+    progress: Progress,
+) -> Owned | None:
+    """The owner's configuration, if he named one. Raises BadInput when it cannot be read."""
+    path = prompt.gate.promptfoo
+    if path is None:
+        return None
+    tests = OwnerTests.load(
+        path,
+        project=path.resolve().parent,
+        prompt_name=prompt.name,
+        body=baseline,
+        judge_model=settings.model.judge,
+        embedding_model=settings.model.embedding,
+    )
+    chosen = evaluator_settings(settings, prompt.gate)
+    runtime = locate(settings.node_dir)
+    return Owned(
+        tests=tests,
+        evaluator=OwnerEvaluator(runtime, model, tests, chosen, embedder=embedder, progress=progress),
+    )
 
 
 def runner(
@@ -93,14 +137,30 @@ def runner(
             repeats=repeats,
             progress=progress,
         )
-    chosen = EvaluatorSettings(
+    chosen = evaluator_settings(settings, gate)
+    return PromptfooEvaluator(locate(settings.node_dir), model, judge, chosen, repeats=repeats, progress=progress)
+
+
+def evaluator_settings(settings: Settings, gate: GateSettings) -> EvaluatorSettings:
+    """How promptfoo is run."""
+    return EvaluatorSettings(
         task_model=settings.model.task,
         assertions=gate.assertions,
         concurrency=settings.model.concurrency,
         timeout_s=gate.timeout_s,
         temperature=settings.model.temperature,
     )
-    return PromptfooEvaluator(locate(settings.node_dir), model, judge, chosen, repeats=repeats, progress=progress)
+
+
+@asynccontextmanager
+async def embedder_of(settings: Settings) -> AsyncIterator[Embedder | None]:
+    """The client for embeddings, where the owner named a model for them."""
+    model = settings.model
+    if not model.embedding:
+        yield None
+        return
+    async with Embedder(model.base_url, model.api_key.get_secret_value(), model.embedding) as embedder:
+        yield embedder
 
 
 @asynccontextmanager
