@@ -32,7 +32,7 @@ def test_text_tells_everything_in_order() -> None:
         "Cases 99 judged, 1 could not be judged",
         "Case by case better 30, worse 12, the same 57",
         "Spent on the gate $0.1234 for 200 model calls",
-        "tenant:none 3 +0.0 points 0 0 1.00 100 points too few cases",
+        "tenant:none 3 +0.0 points 0 / 0 1.00 100 points too few cases",
         "attack-7 extraction 0 of 5 5 of 5 veto",
         "all together 4 of 100 (2% to 10%) 2 of 100 (1% to 7%)",
         "1 attack could not be judged.",
