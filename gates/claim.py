@@ -1,4 +1,4 @@
-"""The claim: a bet on cases that were never scored before for this prompt.
+"""The claim: a bet on cases that were never scored before for this prompt, made after the screen has passed.
 
 Its error is bounded by the stake, however often one looks. That holds for a candidate that was fixed before the
 cases were drawn; whoever calls this must have seen to it.
@@ -37,7 +37,7 @@ def claim(
     if credit >= needed and enough_cases and not missing:
         return _finding(
             Verdict.PASS,
-            f"Proven on {cases} that were never scored before for this prompt: a bet of 1 credit on “the candidate is "
+            f"On {cases} that were never scored before for this prompt, a bet of 1 credit on “the candidate is "
             f"better” stands at {plain(credit)}. A candidate that is no better gets to the {plain(needed)} that are "
             f"needed at most once in {plain(needed)} tries.",
         )
@@ -47,17 +47,19 @@ def claim(
     if not last:
         return None
     if missing:
-        return _finding(Verdict.UNDECIDED, f"Of the cases that were never scored before: {inside(missing)}")
+        return _finding(
+            Verdict.UNDECIDED, f"Screened, not proven: of the cases that were never scored before, {inside(missing)}"
+        )
     if not enough_cases:
         return _finding(
             Verdict.UNDECIDED,
-            f"A claim needs {rules.claim_min_cases} judged cases that were never scored before for this prompt; "
-            f"there were {len(found)}.",
+            f"Screened, not proven: a claim needs {rules.claim_min_cases} judged cases that were never scored before "
+            f"for this prompt; there were {len(found)}.",
         )
     return _finding(
         Verdict.UNDECIDED,
-        f"Not proven on {cases} that were never scored before: a bet of 1 credit on “the candidate is better” stands "
-        f"at {plain(credit)}; {plain(needed)} are needed.",
+        f"Screened, not proven: on {cases} that were never scored before, a bet of 1 credit on “the candidate is "
+        f"better” stands at {plain(credit)}; {plain(needed)} are needed.",
     )
 
 

@@ -1,4 +1,8 @@
-"""Findings -> verdict. The default is no change: what was not looked at is undecided, and that is not a pass."""
+"""Findings -> verdict. The default is no change: what was not looked at is undecided, and that is not a pass.
+
+A judge that cannot be trusted decides nothing, neither for a candidate nor against it; the same holds for evidence
+with gaps. So a fail counts only when what it rests on stands.
+"""
 
 from collections.abc import Sequence
 
@@ -20,6 +24,12 @@ from optimizer.proof import (
 )
 from optimizer.types import Evidence, Missing, Usage, Verdict
 
+_RESTS_ON = {
+    Gate.EVIDENCE: frozenset({Gate.SCREEN, Gate.SLICES, Gate.COST, Gate.LATENCY, Gate.LENGTH}),
+    Gate.JUDGE: frozenset({Gate.SCREEN, Gate.CLAIM, Gate.SLICES, Gate.ANCHORS}),
+}
+"""What a gate's own finding carries: when it is undecided, the fails of these decide nothing."""
+
 _ORDER = {gate: place for place, gate in enumerate(Gate)}
 
 
@@ -38,7 +48,7 @@ def decide(
     fixed: Sequence[str] = (),
     usage: Usage | None = None,
 ) -> GateReport:
-    """Any fail fails, any undecided leaves it undecided, and a pass needs what was asked for.
+    """Any fail that counts fails, any undecided leaves it undecided, and a pass needs what was asked for.
 
     Args:
         needs: what the release path asks for; with `PROVEN`, a screen alone is undecided.
@@ -68,7 +78,9 @@ def decide(
 
 
 def _gaps(findings: Sequence[Finding], needs: Proof) -> list[Finding]:
-    """What a pass needs and nobody looked at."""
+    """What a pass needs and nobody looked at; without importance where there is no pass."""
+    if any(finding.verdict is not Verdict.PASS for finding in findings):
+        return []
     looked_at = {finding.gate for finding in findings}
     gaps = []
     if Gate.EVIDENCE not in looked_at:
@@ -76,18 +88,28 @@ def _gaps(findings: Sequence[Finding], needs: Proof) -> list[Finding]:
     if Gate.SCREEN not in looked_at:
         gaps.append((Gate.SCREEN, "The candidate was not compared with the current prompt."))
     if needs is Proof.PROVEN and Gate.CLAIM not in looked_at:
-        gaps.append((Gate.CLAIM, "A proof on cases that were never scored before is asked for, and none was made."))
+        gaps.append((Gate.CLAIM, "Screened, not proven: a proof is asked for, and none was made."))
     return [Finding(gate=gate, verdict=Verdict.UNDECIDED, sentence=sentence) for gate, sentence in gaps]
 
 
 def _verdict(findings: Sequence[Finding]) -> Verdict:
-    verdicts = {finding.verdict for finding in findings}
+    verdicts = {finding.verdict for finding in _counting(findings)}
     return next((verdict for verdict in (Verdict.FAIL, Verdict.UNDECIDED) if verdict in verdicts), Verdict.PASS)
+
+
+def _counting(findings: Sequence[Finding]) -> list[Finding]:
+    """All but the fails that rest on something undecided; what is undecided itself comes first then."""
+    shaky = {finding.gate for finding in findings if finding.verdict is Verdict.UNDECIDED} & _RESTS_ON.keys()
+    unfounded = {gate for ground in shaky for gate in _RESTS_ON[ground]}
+    counting = [finding for finding in findings if finding.verdict is not Verdict.FAIL or finding.gate not in unfounded]
+    return sorted(counting, key=lambda finding: finding.gate not in shaky)
 
 
 def _proof(findings: Sequence[Finding]) -> Proof:
     """What was shown if nobody had asked for more: a claim that is open takes nothing from a screen."""
-    if any(finding.verdict is not Verdict.PASS for finding in findings if finding.gate is not Gate.CLAIM):
+    others = [finding for finding in findings if finding.gate is not Gate.CLAIM]
+    screened = any(finding.gate is Gate.SCREEN for finding in others)
+    if not screened or any(finding.verdict is not Verdict.PASS for finding in others):
         return Proof.NONE
     claims = [finding.verdict for finding in findings if finding.gate is Gate.CLAIM]
     return Proof.PROVEN if claims and set(claims) == {Verdict.PASS} else Proof.SCREENED
@@ -108,7 +130,7 @@ def _reasons(
 def _head(findings: Sequence[Finding], verdict: Verdict, proof: Proof) -> Finding:
     """The finding that made the verdict: the first that stands in the way, or the one that lets it through."""
     if verdict is not Verdict.PASS:
-        return next(finding for finding in findings if finding.verdict is verdict)
+        return next(finding for finding in _counting(findings) if finding.verdict is verdict)
     gate = Gate.CLAIM if proof is Proof.PROVEN else Gate.SCREEN
     return next(finding for finding in findings if finding.gate is gate)
 

@@ -5,7 +5,7 @@ any of five looks passes by chance far oftener than the threshold says.
 """
 
 from collections.abc import Sequence
-from statistics import fmean
+from statistics import NormalDist, fmean
 
 from gates.comparison import differences
 from gates.rules import GateRules
@@ -49,7 +49,11 @@ def _last(found: Sequence[float], rules: GateRules, against: str) -> Finding:
     certain = isinstance(z, Missing) and mean > 0  # every case differs by the same amount: nothing varies
     if certain or (not isinstance(z, Missing) and z >= rules.screen_z):
         far = "" if isinstance(z, Missing) else f", {z:.2f} standard errors above none ({rules.screen_z:g} are needed)"
-        return _finding(Verdict.PASS, f"The candidate answered better on {cases}: {points(mean)} points{far}.")
+        return _finding(
+            Verdict.PASS,
+            f"The candidate answered better on {cases}: {points(mean)} points{far}. About {_by_chance(rules):.0%} of "
+            "candidates that are no better get through this filter, too.",
+        )
     if mean <= 0:
         return _finding(Verdict.FAIL, f"The candidate answered no better on {cases}: {points(mean)} points.")
     if against:
@@ -59,6 +63,10 @@ def _last(found: Sequence[float], rules: GateRules, against: str) -> Finding:
         f"The difference is too small to tell from chance on {cases}: {points(mean)} points, {z:.2f} standard errors; "
         f"{rules.screen_z:g} are needed.",
     )
+
+
+def _by_chance(rules: GateRules) -> float:
+    return 1.0 - NormalDist().cdf(rules.screen_z)
 
 
 def _finding(verdict: Verdict, sentence: str) -> Finding:

@@ -16,6 +16,9 @@ from gates.words import counted, listed, points
 from optimizer.proof import Finding, Gate, SliceReading
 from optimizer.types import Pair, Verdict
 
+LONGEST_TAG = 60
+"""Characters of a tag that name its slice: an application may have written anything into a tag."""
+
 WORST = 3
 """How many slices a sentence names that do not block."""
 
@@ -73,8 +76,9 @@ def _nothing(few: int) -> str:
 
 
 def _name(tag: str) -> str:
-    dimension, colon, value = " ".join(tag.split()).partition(":")
-    return f"{dimension}:{value}" if colon and dimension and value else f"tag:{' '.join(tag.split())}"
+    tag = " ".join(tag.split())[:LONGEST_TAG]
+    dimension, _, value = tag.partition(":")
+    return tag if dimension and value else f"tag:{tag}"
 
 
 def _reading(name: str, found: Sequence[float], rules: GateRules) -> SliceReading:
