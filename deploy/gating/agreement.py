@@ -11,16 +11,17 @@ from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import cast
+from typing import TypeGuard, cast
 
 from deploy.collecting import SETTLE
+from deploy.gating.order import Evaluators
 from deploy.gating.suite import case_id, replayed
 from deploy.settings import PromptSettings
 from deploy.store.agreements import AgreementRow
 from deploy.wiring import House
 from optimizer.errors import OverBudget, Permanent
 from optimizer.identity import digest
-from optimizer.ports import Judge
+from optimizer.ports import Judge, PairJudge
 from optimizer.rules import BooleanRule, CategoryRule, Direction, EveryScore, NumericRule, ScoreRule
 from optimizer.types import Case, CaseOrigin, Generation, Score, Scored, ScoreKind, Unscored, Window
 
@@ -43,19 +44,22 @@ class Opinion:
     about: Generation
 
 
-async def agreement(
-    house: House, prompt: PromptSettings, prompt_id: str, judge: Judge
-) -> tuple[tuple[float, float], ...]:
-    """(person's score, judge's score) of the same answers, the newest; empty when the owner names no human score.
+async def agreement(house: House, prompt: PromptSettings, tools: Evaluators) -> tuple[tuple[float, float], ...]:
+    """(person's score, judge's score) of the same answers, the newest.
+
+    Empty when the owner names no human score, and for a judge of pairs: nobody scored answers beside each other.
 
     Args:
-        judge: journalled, so that a gate that is repeated after a crash does not pay again.
+        tools: their judge's calls are journalled, so that a gate that is repeated after a crash does not pay again.
 
     Raises:
         Transient, Permanent: Langfuse's own, from reading the scores.
     """
-    if not prompt.gate.human_score:
+    judge = tools.judge
+    if not prompt.gate.human_score or not judges_one(judge):
         return ()
+    ledgers = house.store.ledgers
+    prompt_id = await asyncio.to_thread(ledgers.prompt_id, prompt.name, formerly=prompt.formerly)
     # another rubric is another judge
     name = f"{judge.name} {digest(prompt.gate.rubric)[:12]}"
     agreements = house.store.agreements
@@ -64,6 +68,11 @@ async def agreement(
     rows = await compared(judge, await judgeable(house, fresh))
     await asyncio.to_thread(agreements.save, prompt_id, name, rows)
     return await asyncio.to_thread(agreements.pairs, prompt_id, name, limit=COUNTED)
+
+
+def judges_one(judge: Judge | PairJudge) -> TypeGuard[Judge]:
+    """Whether it scores an answer by itself."""
+    return hasattr(judge, "judge")
 
 
 async def compared(judge: Judge, cases: Sequence[tuple[Opinion, Case]]) -> list[AgreementRow]:

@@ -9,10 +9,11 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from deploy.collecting import losses_about
+from deploy.gating.stage import complained
 from deploy.gating.suite import anchors_of, replayed
 from deploy.wiring import House
 from optimizer.identity import digest
-from optimizer.types import Candidate, Case, CaseOrigin, Generation
+from optimizer.types import Candidate, Case, CaseOrigin
 
 
 async def keep_fixed(house: House, prompt: str, candidate: Candidate, fixed: Iterable[str]) -> int:
@@ -32,13 +33,6 @@ async def keep_fixed(house: House, prompt: str, candidate: Candidate, fixed: Ite
     if anchors:
         await house.cases.keep(anchors_of(prompt), anchors)
     return len(anchors)
-
-
-def complained(candidate: Candidate) -> tuple[Generation, ...]:
-    """The generations behind a candidate's edits, each once."""
-    gradients = (gradient for edit in candidate.edits for gradient in edit.cause.gradients)
-    found = {gradient.loss.trace.generation.id: gradient.loss.trace.generation for gradient in gradients}
-    return tuple(found.values())
 
 
 def anchor(prompt: str, case: Case) -> Case:

@@ -2,9 +2,11 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -12,14 +14,15 @@ from conftest import SetClock
 
 from connectors.langfuse.server import Server
 from connectors.memory import MemoryCaseSource, MemoryRegistry, MemoryTraceSource, ScriptedModel
+from deploy.gating.order import Evaluators
 from deploy.settings import PromptSettings, Settings
 from deploy.store.facade import Store
 from deploy.store.fence import Run
 from deploy.store.schema import metadata
 from deploy.wiring import House, silent
 from optimizer.identity import Json
-from optimizer.ports import Evaluator, LanguageModel, ModelReply, ModelRequest
-from optimizer.prompts import PromptVersion
+from optimizer.ports import LanguageModel, ModelReply, ModelRequest
+from optimizer.prompts import Body, PromptVersion
 from optimizer.types import (
     Arm,
     Case,
@@ -32,6 +35,7 @@ from optimizer.types import (
     Score,
     Scored,
     ScoreKind,
+    Unscored,
     Usage,
 )
 
@@ -43,7 +47,10 @@ Stage = Callable[[House, Run, State], Awaitable[State]]
 
 
 class ScriptedEvaluator:
-    """Gives every baseline answer and every candidate answer one score each, and remembers the cases."""
+    """Gives every baseline answer and every candidate answer one score each, and remembers the cases.
+
+    It is a judge of single answers as well: an answer that says nothing useful is worth 0.
+    """
 
     name = "scripted 1"
 
@@ -51,9 +58,14 @@ class ScriptedEvaluator:
         self.scores = {Arm.BASELINE: 0.2, Arm.CANDIDATE: 0.9}
         self.note = ""
         self.compared: list[tuple[Case, ...]] = []
-        self.arms: dict[Arm, PromptVersion] = {}
+        self.judged: list[Case] = []
+        self.arms: Mapping[Arm, PromptVersion] = {}
 
-    async def compare(self, arms: dict[Arm, PromptVersion], cases: Sequence[Case]) -> Evidence:
+    async def judge(self, case: Case, output: str) -> Scored | Unscored:
+        self.judged.append(case)
+        return Scored(value=0.0 if "No idea" in output else 1.0, reason="by the script")
+
+    async def compare(self, arms: Mapping[Arm, PromptVersion], cases: Sequence[Case], *, sample: int = 0) -> Evidence:  # noqa: ARG002
         self.arms = arms
         ordered = tuple(sorted(cases, key=lambda case: case.id))
         self.compared.append(ordered)
@@ -74,8 +86,16 @@ class TwinHouse(House):
 
     judge: ScriptedEvaluator
 
-    def evaluator(self, prompt: PromptSettings, model: LanguageModel, secret: bytes) -> Evaluator:  # noqa: ARG002
-        return self.judge
+    @asynccontextmanager
+    async def evaluators(  # type: ignore[override]  # what the base class's factory returns
+        self,
+        prompt: PromptSettings,
+        model: LanguageModel,
+        secret: bytes,
+        *,
+        bodies: tuple[Body, Body],  # noqa: ARG002
+    ) -> AsyncIterator[Evaluators]:
+        yield Evaluators(screen=self.judge, plain=self.judge, judge=self.judge)
 
 
 def critic_and_rewriter(request: ModelRequest) -> ModelReply:
@@ -104,7 +124,8 @@ class World:
             Case(id=f"d{n:03}", origin=CaseOrigin.DATASET, input=CaseInput(), reference="r", source_key=f"d{n:03}")
             for n in range(100)
         ]
-        self.cases = MemoryCaseSource({"curated": cases})
+        sealed = [replace(case, id=f"s{case.id}", source_key=f"s{case.id}") for case in cases]
+        self.cases = MemoryCaseSource({"curated": cases, "sealed": sealed})
         self.registry = MemoryRegistry()
         self.registry.add("support", BODY, labels=["production"])
         self.model = ScriptedModel(critic_and_rewriter)
@@ -112,12 +133,14 @@ class World:
 
     @property
     def house(self) -> TwinHouse:
-        given = {"name": "support", "rules": RULES, "gate": {"datasets": ["curated"], "replayed": 10}, **self.prompt}
+        gate = {"datasets": ["curated"], "sealed_datasets": ["sealed"], "replayed": 10, "sealed": 10}
+        given = {"name": "support", "rules": RULES, "gate": gate, **self.prompt}
         others = [PromptSettings(name=name) for name in self.others]
         return TwinHouse(
             settings=Settings(
                 prompts=(PromptSettings.model_validate(given), *others),
                 model={"task": "t", "critic": "c", "judge": "j"},
+                state_dir=Path(str(self.store.engine.url.database)).parent,
             ),
             clock=self.clock,
             store=self.store,

@@ -3,17 +3,19 @@
 import json
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from conftest import SetClock
 from house_samples import BODY, FIXED, World, rows
 
 from deploy.collecting import collect, losses_about
-from deploy.gating import gate, gate_cases
+from deploy.gating.stage import gate
+from deploy.gating.suite import Recorded, Suite, assembled
 from deploy.optimizing import find_candidate
 from deploy.store.facade import Store
-from optimizer.errors import NotFound
-from optimizer.types import Arm, Case, CaseInput, CaseOrigin, Missing, ScoreKind, Verdict
+from optimizer.errors import BadInput, NotFound
+from optimizer.types import Arm, Case, CaseInput, CaseOrigin, Generation, Missing, ScoreKind, Verdict
 
 
 @pytest.fixture
@@ -25,7 +27,18 @@ def replayed(cases: Sequence[Case]) -> list[Case]:
     return [case for case in cases if case.origin is CaseOrigin.REPLAY]
 
 
+async def suite(world: World, recorded: Sequence[Generation], **given: Any) -> Suite:
+    prompt = world.house.settings.prompt("support")
+    return await assembled(
+        prompt, world.cases, world.registry, Recorded(inputs=recorded, **given), secret=b"of this installation"
+    )
+
+
+ALL_OPEN = {"datasets": ["curated"], "sealed_datasets": ["sealed"], "replayed": 10, "sealed": 0}
+
+
 async def test_gate_cases_never_come_from_gradient_sources_and_are_one_per_source(world: World) -> None:
+    world.prompt = {"gate": ALL_OPEN}
     for number in range(3):
         world.complaint(number)
         world.answer(number + 10, source_key=f"user{number}")  # of the same people, about something else
@@ -33,45 +46,52 @@ async def test_gate_cases_never_come_from_gradient_sources_and_are_one_per_sourc
         world.answer(number, ago=timedelta(minutes=number), source_key=f"innocent{number % 2}")
     run = world.cycle()
     assert "ended" not in await world.walk(run, collect, find_candidate, gate)
-    (cases,) = world.judge.compared
-    assert len(cases) == 102
-    assert {case.source_key for case in replayed(cases)} == {"innocent0", "innocent1"}
+    screened = [case for cases in world.judge.compared for case in cases if case.origin is CaseOrigin.REPLAY]
+    assert {case.source_key for case in screened} <= {"innocent0", "innocent1"}
+    kept = await suite(world, world.traces.all_generations, gradient_sources={"user0", "user1", "user2"})
+    assert len(kept.screen) == 102
+    assert {case.source_key for case in replayed(kept.screen)} == {"innocent0", "innocent1"}
     assert world.judge.arms[Arm.BASELINE].body == BODY
     assert world.judge.arms[Arm.CANDIDATE].body == f"{BODY}\n{FIXED}"
 
 
-async def test_no_more_replayed_cases_than_the_owner_wants(world: World) -> None:
-    world.prompt = {"gate": {"datasets": ["curated"], "replayed": 2, "max_pairs": 101}}
-    for number in range(3):
-        world.complaint(number)
-    for number in range(20, 26):
-        world.answer(number, ago=timedelta(minutes=number))
-    await world.walk(world.cycle(), collect, find_candidate, gate)
-    (cases,) = world.judge.compared
-    assert len(cases) == 101, "`max_pairs` bounds both"
-    world.prompt = {"gate": {"datasets": ["curated"], "replayed": 2}}
+async def test_a_source_is_sealed_or_open_and_never_both(world: World) -> None:
+    world.prompt = {"gate": {"datasets": ["curated"], "replayed": 100, "sealed": 100}}
+    recorded = [world.answer(number, source_key=f"user{number % 40}") for number in range(120)]
+    kept = await suite(world, recorded)
+    opened = {case.source_key for case in replayed(kept.screen)}
+    sealed = {case.source_key for case in kept.sealed}
+    assert len(opened) + len(sealed) == len(opened | sealed) == 40
+    assert min(len(opened), len(sealed)) >= 8, "by a hash, half of them each"
+    assert (await suite(world, recorded)).sealed == kept.sealed
+
+
+async def test_no_more_cases_than_the_owner_wants(world: World) -> None:
+    world.prompt = {"gate": {**ALL_OPEN, "replayed": 2}}
     recorded = [world.answer(number) for number in range(30, 36)]
-    prompt = world.house.settings.prompt("support")
-    cases = await gate_cases(prompt, world.cases, world.registry, recorded, gradient_sources=())
-    assert len(replayed(cases)) == 2
+    assert len(replayed((await suite(world, recorded)).screen)) == 2
+    world.prompt = {"gate": {**ALL_OPEN, "replayed": 2, "max_cases": 101}}
+    assert len((await suite(world, recorded)).screen) == 101, "`max_cases` bounds both"
 
 
-async def test_inputs_that_cannot_be_rebuilt_are_left_out(world: World) -> None:
-    prompt = world.house.settings.prompt("support")
+async def test_inputs_that_cannot_be_rebuilt_are_left_out_and_counted(world: World) -> None:
+    world.prompt = {"gate": ALL_OPEN}
     recorded = [
         world.answer(1),
         world.answer(2, input="something else altogether"),
         world.answer(3, input=json.dumps([{"role": "system", "content": "Another prompt."}])),
         world.answer(4, prompt_version=99),  # a version that somebody has deleted since
     ]
-    cases = await gate_cases(prompt, world.cases, world.registry, recorded, gradient_sources=())
-    (case,) = replayed(cases)
+    kept = await suite(world, recorded)
+    (case,) = replayed(kept.screen)
     assert case.source_key == "user1"
     assert case.input.history[-1].content == "Where is parcel 1?"
     assert (case.recorded_output, case.reference, case.complaint) == ("No idea 1.", Missing.NO_REFERENCE, "")
+    assert kept.replayable == 0.25
 
 
 async def test_the_judge_is_told_what_people_said_about_a_replayed_case(world: World) -> None:
+    world.prompt = {"gate": ALL_OPEN}
     world.answer(1)
     world.judge_it(1, comment="It never asked for my number")
     world.judge_it(
@@ -79,37 +99,45 @@ async def test_the_judge_is_told_what_people_said_about_a_replayed_case(world: W
     )
     world.answer(2)
     world.judge_it(2, comment="", value=0.1)  # bad, but nobody said why
-    recorded = world.traces.all_generations
+    recorded = list(world.traces.all_generations)
     world.store.traces.save(recorded, world.traces.all_scores, at=world.clock.now())
-    prompt = world.house.settings.prompt("support")
-    losses = losses_about(world.store, prompt, recorded)
-    cases = await gate_cases(prompt, world.cases, world.registry, recorded, gradient_sources=(), losses=losses)
-    told = {case.source_key: (case.complaint, case.reference) for case in replayed(cases)}
+    losses = losses_about(world.store, world.house.settings.prompt("support"), recorded)
+    cases = replayed((await suite(world, recorded, losses=losses)).screen)
+    told = {case.source_key: (case.complaint, case.reference) for case in cases}
     assert told == {
         "user1": ("It never asked for my number", "What is your number?"),
         "user2": ("", Missing.NO_REFERENCE),
     }
-    cases = await gate_cases(prompt, world.cases, world.registry, recorded, gradient_sources=["user1"], losses=losses)
-    assert [case.source_key for case in replayed(cases)] == ["user2"]
+    others = await suite(world, recorded, gradient_sources=["user1"], losses=losses)
+    assert [case.source_key for case in replayed(others.screen)] == ["user2"]
 
 
 async def test_complaints_that_gave_no_gradient_reach_the_judge(world: World) -> None:
-    world.prompt = {"max_complaints": 2}
+    world.prompt = {"max_complaints": 2, "gate": ALL_OPEN}
     for number in range(4):
         world.answer(number, ago=timedelta(hours=1 + number))
         world.judge_it(number, ago=timedelta(minutes=5), comment=f"complaint {number}")
     await world.walk(world.cycle(), collect, find_candidate, gate)
-    assert {c.complaint for c in replayed(world.judge.compared[0])} == {"complaint 2", "complaint 3"}
+    told = {case.complaint for cases in world.judge.compared for case in replayed(cases)}
+    assert told <= {"complaint 2", "complaint 3"}
 
 
-async def test_a_dataset_that_is_missing(world: World) -> None:
-    world.prompt = {"gate": {"datasets": ["curated", "gone"]}}
-    prompt = world.house.settings.prompt("support")
-    with pytest.raises(NotFound) as told:
-        await gate_cases(prompt, world.cases, world.registry, (), gradient_sources=())
-    assert str(told.value) == (
-        "there is no dataset 'gone'; create it in Langfuse or take it out of `gate.datasets` of support."
-    )
+@pytest.mark.parametrize(
+    ("setting", "name", "error", "said"),
+    [
+        ("datasets", "gone", NotFound, "there is no dataset 'gone'; create it in Langfuse or take it out of"),
+        ("sealed_datasets", "gone", NotFound, "there is no dataset 'gone'; create it in Langfuse or take it out of"),
+        ("datasets", "empty", BadInput, "the dataset 'empty' holds no active item; add some or take it out of"),
+    ],
+)
+async def test_a_dataset_that_is_missing_or_empty(
+    world: World, setting: str, name: str, error: type[Exception], said: str
+) -> None:
+    world.cases.datasets["empty"] = []
+    world.prompt = {"gate": {"datasets": ["curated"], setting: [name]}}
+    with pytest.raises(error) as told:
+        await suite(world, ())
+    assert str(told.value) == f"{said} `gate.{setting}` of support."
 
 
 @pytest.mark.parametrize(

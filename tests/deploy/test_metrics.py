@@ -6,7 +6,7 @@ from house_samples import World
 from prometheus_client import generate_latest
 
 from deploy.collecting import collect
-from deploy.gating import gate
+from deploy.gating.stage import gate
 from deploy.lifecycle import CycleState
 from deploy.metrics import metrics_of
 from deploy.optimizing import find_candidate

@@ -9,7 +9,7 @@ from house_samples import BODY, FIXED, State, World, rows
 
 from connectors.memory import MemoryRegistry
 from deploy.collecting import collect
-from deploy.gating import gate
+from deploy.gating.stage import gate
 from deploy.lifecycle import ReleaseState
 from deploy.optimizing import find_candidate
 from deploy.overview import published

@@ -10,7 +10,7 @@ from conftest import SetClock
 from house_samples import Stage, State, World, rows
 
 from deploy.collecting import collect
-from deploy.gating import gate
+from deploy.gating.stage import gate
 from deploy.optimizing import find_candidate
 from deploy.release import publish
 from deploy.store.database import open_database
