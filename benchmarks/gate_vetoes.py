@@ -1,0 +1,154 @@
+"""How often a suite vetoes a prompt that did not change, and how often one that broke something.
+
+Every case of a suite fails now and then, in both arms alike. The arms are drawn apart; reruns, slices and resources are
+decided by the product's functions, in the order in which a gate calls them.
+"""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gate_figures import aligned, share
+from gate_product import RULES
+from gate_suites import Guarded, Parts, Suite, consumed, guarded
+
+from gates.reruns import doubtful, retried, suspects, vetoed
+from gates.resources import resources
+from optimizer.proof import Gate, Rerun
+from optimizer.types import Verdict
+
+MOST = 0.02
+"""Of the gates of an identical prompt, this share may be vetoed."""
+
+FLAKINESS = {
+    "steady": ((0.0, 0.95), (0.05, 0.04), (0.3, 0.01)),
+    "usual": ((0.0, 0.85), (0.05, 0.08), (0.2, 0.04), (0.5, 0.02), (0.8, 0.01)),
+    "flaky": ((0.0, 0.60), (0.1, 0.20), (0.3, 0.10), (0.5, 0.05), (0.8, 0.05)),
+    "worst": ((0.42, 1.0),),
+}
+"""(chance that an answer to a case is bad, share of such cases); "worst" is what the rule withstands least."""
+
+CHURN = {"steady": 0.03, "usual": 0.06, "flaky": 0.12, "worst": 0.12}
+"""Share of the other cases that change each way by chance."""
+
+Row = dict[str, float | str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vetoes:
+    """The figures, as text and as rows, and what has to hold of them."""
+
+    table: str
+    rows: dict[str, list[Row]]
+    claims: list[tuple[str, bool]]
+
+
+def vetoes(chance: random.Random, *, small: bool) -> Vetoes:
+    """Everything about vetoes."""
+    suites = 60 if small else 3000
+    tries = 200 if small else 4000
+    identical = [_identical(name, chance, suites) for name in FLAKINESS]
+    broken = [_broken(fails, base, chance, tries) for base in (0.0, 0.05) for fails in (0.6, 0.8, 1.0)]
+    lost = [_lost(cases, loss, chance, tries // 10) for cases in (40, 80, 160) for loss in (0.1, 0.2, 0.3)]
+    claims = [_within(row, suites, small=small) for row in identical]
+    for row in broken:
+        if row["candidate fails"] == 1.0:
+            text = f"a case that always fails now vetoes, having failed {row['baseline fails']}: {row['veto']:.3f}"
+            claims.append((text, float(row["veto"]) >= 0.9))
+    rows = {"identical": identical, "broken": broken, "slices": lost}
+    return Vetoes(table="\n\n".join(_table(part) for part in rows.values()), rows=rows, claims=claims)
+
+
+def _within(row: Row, suites: int, *, small: bool) -> tuple[str, bool]:
+    """A short run can only tell what is far beyond; the long one takes the mean as it is."""
+    rate = float(row["vetoed"])
+    least = share(round(rate * suites), suites).low if small else rate
+    return f"an identical prompt is vetoed in at most {MOST:.0%} of gates, {row['suite']}: {rate:.4f}", least <= MOST
+
+
+def _identical(name: str, chance: random.Random, suites: int) -> Row:
+    """One level of flakiness: shares of the gates of a prompt that is compared with itself."""
+    suite, parts = Suite.of(FLAKINESS[name]), Parts(CHURN[name])
+    plain = by_cases = by_slices = seemed = by_resources = held = suspected = any_veto = 0
+    for _ in range(suites):
+        tried = rerun(suite, chance)
+        looked = parts.judged(chance)
+        readings = [reading.verdict for reading in resources(consumed(chance, RULES.max_cases), RULES)]
+        suspected += tried.suspects
+        plain += tried.plain
+        by_cases += tried.verdict is Verdict.FAIL
+        seemed += looked.seemed
+        by_slices += looked.blocked
+        by_resources += Verdict.FAIL in readings
+        held += tried.verdict is Verdict.UNDECIDED or Verdict.UNDECIDED in readings
+        any_veto += tried.verdict is Verdict.FAIL or looked.blocked or Verdict.FAIL in readings
+    return {
+        "suite": name,
+        "rerun cases": suspected / suites,
+        "5 tries alone": plain / suites,
+        "by cases": by_cases / suites,
+        "slices, one run": seemed / suites,
+        "by slices": by_slices / suites,
+        "by cost, time, length": by_resources / suites,
+        "held back": held / suites,
+        "vetoed": any_veto / suites,
+    }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tried:
+    """What the reruns of a suite say; `plain` is whether the first five tries alone would have vetoed."""
+
+    suspects: int
+    plain: bool
+    verdict: Verdict
+
+
+def rerun(suite: Suite, chance: random.Random) -> Tried:
+    """The suite in both arms, and again what the candidate failed."""
+    by_id = {one.case.id: one for one in suite.cases}
+    failed = [by_id[case_id] for case_id in suspects(guarded(suite.cases, chance))]
+    rounds = {one.case.id: [guarded((one,), chance) for _ in range(RULES.tries)] for one in failed}
+    first = [retried(one.case.id, one.why, rounds[one.case.id], RULES) for one in failed]
+    second: list[Rerun] = []
+    doubted = doubtful(first, RULES)
+    for case_id in doubted:
+        one = by_id[case_id]
+        more = [guarded((one,), chance) for _ in range(RULES.second_tries)]
+        second.append(retried(case_id, one.why, [*rounds[case_id], *more], RULES))
+    told = [*(one for one in first if one.case_id not in doubted), *second]
+    said = {
+        vetoed(gate, [one for one in told if by_id[one.case_id].gate is gate], RULES).verdict for gate in Suite.GATES
+    }
+    worst = next((one for one in (Verdict.FAIL, Verdict.UNDECIDED) if one in said), Verdict.PASS)
+    plain = any(one.candidate_failed >= RULES.veto_at and one.baseline_failed <= RULES.forgiven for one in first)
+    return Tried(suspects=len(failed), plain=plain, verdict=worst)
+
+
+def _broken(fails: float, base: float, chance: random.Random, tries: int) -> Row:
+    """How often a case vetoes that fails now and did not before."""
+    suite = Suite(cases=(Guarded.of("broken", Gate.ANCHORS, base, fails),))
+    found = [rerun(suite, chance) for _ in range(tries)]
+    return {
+        "baseline fails": base,
+        "candidate fails": fails,
+        "5 tries alone": sum(one.plain for one in found) / tries,
+        "veto": sum(one.verdict is Verdict.FAIL for one in found) / tries,
+    }
+
+
+def _lost(cases: int, loss: float, chance: random.Random, tries: int) -> Row:
+    """How often a slice blocks that lost something, one of five slices."""
+    parts = Parts(0.05, sizes=(cases, 100, 100, 100, 100), loss=loss)
+    found = [parts.judged(chance) for _ in range(tries)]
+    return {
+        "cases": cases,
+        "loss": loss,
+        "slices, one run": sum(one.seemed for one in found) / tries,
+        "by slices": sum(one.blocked for one in found) / tries,
+    }
+
+
+def _table(rows: Sequence[Row]) -> str:
+    lines = [tuple(value if isinstance(value, str) else f"{value:.4g}" for value in row.values()) for row in rows]
+    return aligned([tuple(rows[0]), *lines])
