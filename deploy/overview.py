@@ -18,6 +18,7 @@ from gates.rendering.document import as_document
 from optimizer.documents.document import ChangeOp, Document
 from optimizer.errors import NotFound
 from optimizer.fence import excerpt
+from optimizer.proof import GateReport
 from optimizer.types import Candidate, Edit, Missing, Usage
 
 SHOWN_TRACES = 3
@@ -75,10 +76,15 @@ def cycle_line(store: Store, row: CycleRow) -> dict[str, Any]:
 
 def cycle(store: Store, settings: Settings, cycle_id: str) -> dict[str, Any]:
     """Everything about one cycle. Raises NotFound."""
+    return cycle_and_report(store, settings, cycle_id)[0]
+
+
+def cycle_and_report(store: Store, settings: Settings, cycle_id: str) -> tuple[dict[str, Any], GateReport | None]:
+    """The same, and the gate's report as a value for whoever writes it out. Raises NotFound."""
     row = store.cycles.get(cycle_id)
     report = store.reports.load(cycle_id)
     refusals = store.refusals.of(cycle_id)
-    return {
+    shown = {
         **cycle_line(store, row),
         "base_version": row.parent_version,
         "published_version": release_version(store, cycle_id),
@@ -94,6 +100,7 @@ def cycle(store: Store, settings: Settings, cycle_id: str) -> dict[str, Any]:
             {"at": moment(e.at), "state": str(e.state), "note": e.reason} for e in store.cycles.events(cycle_id)
         ],
     }
+    return shown, report
 
 
 def changes(store: Store, row: CycleRow, link: str) -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from deploy.unseen import visible
+from gates.rendering.unseen import visible
 
 PIPED_WIDTH = 200
 """Columns of a table that nobody looks at in a terminal: enough to leave ids in one piece."""

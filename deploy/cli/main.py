@@ -298,7 +298,7 @@ def complain(error: Exception) -> int:
     else:
         kind = type(error).__name__
         said, code = f"{kind}: {error}; this is a bug, run again with --debug and report what it prints.", BUG
-    from deploy.unseen import visible
+    from gates.rendering.unseen import visible
 
     print(f"tracegrad: {visible(said)}", file=sys.stderr)  # an error may quote what a server said
     return code

@@ -8,6 +8,9 @@ from deploy.cli.options import Options
 from deploy.clock import SystemClock
 from deploy.settings import load
 from deploy.wiring import open_store
+from gates.rendering.text import as_text
+from gates.words import points
+from optimizer.proof import GateReport
 from optimizer.types import Missing
 
 COLOUR = {"pass": "green", "done": "green", "fail": "red", "failed": "red", "undecided": "yellow", "skipped": "yellow"}
@@ -16,13 +19,13 @@ COLOUR = {"pass": "green", "done": "green", "fail": "red", "failed": "red", "und
 def command(options: Options, cycle_id: str) -> None:
     """Show a cycle from the store; nothing outside is asked."""
     settings, terminal = load(options.config), Terminal(as_json=options.as_json)
-    shown = overview.cycle(open_store(settings, SystemClock()), settings, cycle_id)
+    shown, report = overview.cycle_and_report(open_store(settings, SystemClock()), settings, cycle_id)
     terminal.give(shown)
-    render(shown, terminal)
+    render(shown, terminal, report)
 
 
-def render(shown: dict[str, Any], terminal: Terminal) -> None:
-    """A cycle as a person reads it."""
+def render(shown: dict[str, Any], terminal: Terminal, report: GateReport | None = None) -> None:
+    """A cycle as a person reads it; with its gate's report in full where that is given, in short otherwise."""
     terminal.say()
     terminal.say(f"{shown['id']}: {shown['state']}", style=f"bold {COLOUR.get(shown['state'], '')}")
     if shown["reason"]:
@@ -39,7 +42,9 @@ def render(shown: dict[str, Any], terminal: Terminal) -> None:
         for refused in shown["refused"]:
             plural = "s" if refused["count"] != 1 else ""
             terminal.say(f"  {refused['count']} {refused['kind']}{plural}: {refused['reason']}")
-    if shown["report"]:
+    if report:
+        render_whole(report, terminal)
+    elif shown["report"]:
         render_report(shown["report"], terminal)
     terminal.say()
 
@@ -65,6 +70,15 @@ def render_change(change: dict[str, Any], terminal: Terminal) -> None:
         terminal.say(f"        {trace['url'] or 'trace ' + trace['id']}", style="dim", whole=True)
 
 
+def render_whole(report: GateReport, terminal: Terminal) -> None:
+    """The gate's report in full: the verdict first."""
+    title, *lines = as_text(report).splitlines()
+    terminal.say()
+    terminal.say(title, style=f"bold {COLOUR[report.verdict]}")
+    for line in lines:
+        terminal.say(line)
+
+
 def render_report(report: dict[str, Any], terminal: Terminal) -> None:
     """The gate's verdict, the score before and after, and the reasons."""
     terminal.say()
@@ -77,9 +91,12 @@ def render_report(report: dict[str, Any], terminal: Terminal) -> None:
 
 
 def before_and_after(report: dict[str, Any]) -> str:
-    """The gate's two numbers in one line."""
-    before, after = (
-        f"{mean:.3f}" if isinstance(mean, float) else str(mean)
-        for mean in (report["baseline_mean"], report["candidate_mean"])
+    """The gate's two numbers and their difference in one line; the word that says why where there is none."""
+    before, after, interval = report["baseline_mean"], report["candidate_mean"], report["interval"]
+    if isinstance(before, str) or isinstance(after, str) or isinstance(interval, str):
+        return f"Score {before} before, {after} after, on {report['scored_pairs']} cases"
+    low, high = interval
+    return (
+        f"Score {100 * before:.1f} of 100 before, {100 * after:.1f} after, on {report['scored_pairs']} cases: "
+        f"{points(after - before)} points ({points(low)} to {points(high)})"
     )
-    return f"Score {before} before, {after} after, on {report['scored_pairs']} cases"

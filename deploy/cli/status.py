@@ -10,8 +10,8 @@ from deploy.cli.options import Options
 from deploy.cli.show import COLOUR, costs
 from deploy.clock import SystemClock
 from deploy.settings import load
-from deploy.unseen import visible
 from deploy.wiring import open_store
+from gates.rendering.unseen import visible
 
 COLUMNS = ("Prompt", "Schedule", "Last cycle", "Published", "Spent")
 

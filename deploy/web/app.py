@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader
+from markupsafe import Markup
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from starlette.applications import Starlette
 from starlette.datastructures import MutableHeaders
@@ -27,13 +28,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from deploy import overview
 from deploy.settings import Settings
 from deploy.store.facade import Store
-from deploy.unseen import visible
-from gates.verdict import points
+from gates.rendering.page import as_fragment
+from gates.rendering.style import STYLE
+from gates.rendering.unseen import visible
 from optimizer.errors import NotFound
 from optimizer.ports import Clock
 
 HERE = Path(__file__).parent
-MILLION = 1_000_000
 HEADERS = {
     "content-security-policy": (
         "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -69,9 +70,7 @@ class SafeHeaders:
 
 def environment() -> Environment:
     """The templates: everything is escaped, and what cannot be seen is spelled out."""
-    made = Environment(loader=FileSystemLoader(HERE / "templates"), autoescape=True, finalize=spelled_out)
-    made.filters |= {"score": score, "points": in_points, "evidence": evidence}
-    return made
+    return Environment(loader=FileSystemLoader(HERE / "templates"), autoescape=True, finalize=spelled_out)
 
 
 def spelled_out(value: object) -> object:
@@ -79,19 +78,11 @@ def spelled_out(value: object) -> object:
     return visible(value) if isinstance(value, str) and not hasattr(value, "__html__") else value
 
 
-def score(value: float | str) -> str:
-    """A mean score, or the word that says why there is none."""
-    return value if isinstance(value, str) else f"{value:.3f}"
-
-
-def in_points(value: float | str) -> str:
-    """A difference in points, or the word that says why there is none."""
-    return value if isinstance(value, str) else points(value)
-
-
-def evidence(e_value: float) -> str:
-    """An e-value as people read it: beyond a million the digits say nothing."""
-    return f"{e_value:.3g}" if e_value < MILLION else "over a million"
+def cycle_of(store: Store, settings: Settings, cycle_id: str) -> dict[str, Any]:
+    """What the page about a cycle is made of. Raises NotFound."""
+    shown, report = overview.cycle_and_report(store, settings, cycle_id)
+    # the report has escaped its words itself
+    return {"c": shown, "report": Markup(as_fragment(report)) if report else ""}
 
 
 def create_app(
@@ -116,10 +107,13 @@ def create_app(
 
     async def cycle(request: Request) -> Response:
         try:
-            shown = await asyncio.to_thread(overview.cycle, store, settings, request.path_params["cycle_id"])
+            values = await asyncio.to_thread(cycle_of, store, settings, request.path_params["cycle_id"])
         except NotFound as error:
             raise HTTPException(404, str(error)) from error
-        return page(request, "cycle.html", {"c": shown})
+        return page(request, "cycle.html", values)
+
+    async def look(_request: Request) -> Response:
+        return Response(STYLE, media_type="text/css")
 
     async def trouble(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
@@ -139,6 +133,7 @@ def create_app(
             Route("/cycles/{cycle_id:path}", cycle),
             Route("/healthz", health),
             Route("/metrics", prometheus),
+            Route("/static/report.css", look),
             Mount("/static", StaticFiles(directory=HERE / "static")),
         ],
         middleware=[

@@ -1,10 +1,10 @@
-"""Characters that steer a terminal or hide: production text may hold them on purpose, and is shown without them."""
+"""Characters that hide, steer a terminal or are half of one: production text may hold them, and is shown without them."""
 
 import re
 
 UNSEEN = re.compile(
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u2069\u3164\ufeff"
-    r"\U000e0000-\U000e01ef]"
+    r"\ud800-\udfff\U000e0000-\U000e01ef]"
 )
 
 

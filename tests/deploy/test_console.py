@@ -8,13 +8,14 @@ from deploy.cli.console import Terminal, wrapped
 from deploy.cli.exits import OUTSIDE
 from deploy.cli.main import complain
 from deploy.cli.show import render
-from deploy.unseen import visible
+from gates.rendering.unseen import visible
 from optimizer.errors import ServerFault
 from optimizer.types import Missing
 
 
 def test_text_cannot_steer_the_terminal() -> None:
     assert visible("a\x1b[31mred\x07\u202eb\ttab\nline") == "a\\u001b[31mred\\u0007\\u202eb\ttab\nline"
+    assert visible("half \ud83d") == "half \\ud83d"
     assert visible("h\xadi\u061cd\u2028d\U000e0041en é 🙂") == "h\\u00adi\\u061cd\\u2028d\\ue0041en é 🙂"
 
 
@@ -71,6 +72,7 @@ def test_a_cycle_as_people_read_it(capsys: pytest.CaptureFixture[str]) -> None:
                 "reasons": ["Passed."],
                 "baseline_mean": 0.4,
                 "candidate_mean": 0.8,
+                "interval": [0.31, 0.49],
                 "scored_pairs": 120,
                 "usage": {"calls": 240},
                 "evaluator": "promptfoo",
@@ -90,4 +92,4 @@ def test_a_cycle_as_people_read_it(capsys: pytest.CaptureFixture[str]) -> None:
         "http://host/t1",
     ]
     assert "2 edits: it adds a link" in lines
-    assert "Score 0.400 before, 0.800 after, on 120 cases" in lines
+    assert "Score 40.0 of 100 before, 80.0 after, on 120 cases: +40.0 points (+31.0 to +49.0)" in lines
