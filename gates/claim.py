@@ -42,7 +42,7 @@ def claim(
             f"needed at most once in {plain(needed)} tries.",
         )
     against = hopeless(found, rules)
-    if against and (enough_cases or e_below(found) >= rules.enough_against):
+    if against and not missing and (enough_cases or e_below(found) >= rules.enough_against):
         return _finding(Verdict.FAIL, f"On {cases} that were never scored before: {inside(against)}")
     if not last:
         return None
