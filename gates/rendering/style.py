@@ -40,7 +40,7 @@ a:focus-visible, summary:focus-visible { outline: 2px solid; outline-offset: 2px
 .report summary { font-size: .95rem; font-weight: 600; }
 .report .cards td:first-child { min-width: 6.5rem; }
 .drawn { white-space: nowrap; }
-svg.span { width: 9rem; height: .9rem; vertical-align: -.1rem; margin-right: .7rem; }
+svg.span { width: 7rem; height: .9rem; vertical-align: -.1rem; margin-right: .7rem; }
 .span .axis { stroke: var(--line); } .span .zero { stroke: var(--soft); }
 .span .reach { stroke: currentColor; stroke-width: 2; }
 .span .mean { fill: currentColor; } .span.better { color: var(--good); } .span.worse { color: var(--bad); }

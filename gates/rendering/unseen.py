@@ -1,4 +1,4 @@
-"""Characters that hide, steer a terminal or are half of one: production text may hold them, and is shown without them."""
+"""Characters that hide, steer a terminal or are half of one: whoever shows production text spells them out."""
 
 import re
 
