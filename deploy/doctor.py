@@ -204,7 +204,7 @@ async def check_model(model: LanguageModel, role: str, model_id: str) -> Check:
 
 def check_promptfoo(settings: Settings) -> Check:
     """Node and the pinned promptfoo, where a gate needs them."""
-    if not any(prompt.gate.assertions or prompt.gate.promptfoo for prompt in settings.prompts):
+    if not settings.uses_promptfoo:
         return ok("promptfoo", "not needed: no gate has assertions or a promptfoo configuration of yours")
     try:
         runtime = locate(settings.node_dir)

@@ -24,8 +24,7 @@ from deploy.cli.once import Stages, run_once, watching
 from deploy.cli.options import Options
 from deploy.cli.show import COLOUR, before_and_after, render
 from deploy.clock import SystemClock
-from deploy.collecting import recent_inputs
-from deploy.gating import gate_cases, prove
+from deploy.gating.handwritten import Change, Till, judged
 from deploy.settings import Settings, load
 from deploy.wiring import open_store, opened
 from gates.rendering.document import as_document
@@ -58,7 +57,8 @@ prompts:
     gate:
       datasets: [support-regression]
       replayed: 60
-      match: contains
+      sealed: 100  # production inputs that are kept for the proof
+      evaluator: contains
       assertions: [{{type: not-contains, value: "As an AI", weight: 0.1}}]
 state_dir: {state}
 node_dir: {node}
@@ -176,15 +176,10 @@ async def gate_line(demo: Demo, line: str, progress: Stages) -> dict[str, Any]:
     """The gate's report on the production version with one line added."""
     async with opened(demo.settings, progress=progress) as house:
         prompt = house.settings.prompt(PROMPT)
-        head = await house.registry.head(PROMPT)
-        body = head.production.body
+        body = (await house.registry.head(PROMPT)).production.body
         assert isinstance(body, str)
-        ids = await recent_inputs(house, prompt, house.clock.now())
-        recorded = house.store.traces.generations([str(generation_id) for generation_id in ids])
-        cases = await gate_cases(prompt, house.cases, house.registry, recorded, gradient_sources=())
-        evaluator = house.evaluator(prompt, house.model, b"demo")
-        report = await prove(prompt, evaluator, head.production, f"{body.rstrip()}\n{line}\n", cases)
-        return dict(as_document(report))
+        change = Change(prompt=prompt, candidate=f"{body.rstrip()}\n{line}\n")
+        return dict(as_document(await judged(house, change, Till())))
 
 
 def sum_up(shown: dict[str, Any], refused: list[dict[str, Any]], terminal: Terminal) -> None:

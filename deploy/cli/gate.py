@@ -15,7 +15,7 @@ from deploy.cli.exits import DONE, INTERRUPTED, REFUSED, UNDECIDED
 from deploy.cli.once import watching
 from deploy.cli.optimize import costs
 from deploy.cli.options import Options
-from deploy.cli.show import COLOUR
+from deploy.cli.show import render_whole
 from deploy.gating.handwritten import Change, Till, judged
 from deploy.offline import promptfile
 from deploy.settings import Settings, load
@@ -57,7 +57,8 @@ def command(options: Options, wanted: Wanted) -> int:
     for path in wanted.reports:
         written(path, report, shown)
     terminal.give(shown)
-    render(report, terminal)
+    render_whole(report, terminal)
+    terminal.say()
     for path in wanted.reports:
         terminal.say(f"Written: {path}", style="dim", whole=True)
     return EXIT[report.verdict]
@@ -145,13 +146,3 @@ def written(path: Path, report: GateReport, shown: dict[str, Any]) -> None:
         raise BadInput(
             f"{path} cannot be written ({error.strerror})", "give --report a place that you may write to"
         ) from error
-
-
-def render(report: GateReport, terminal: Terminal) -> None:
-    """The report as a person reads it: the verdict first."""
-    title, *lines = as_text(report).splitlines()
-    terminal.say()
-    terminal.say(title, style=f"bold {COLOUR[report.verdict]}")
-    for line in lines:
-        terminal.say(line)
-    terminal.say()

@@ -31,7 +31,7 @@ prompts:
       - {{kind: numeric, score: user-feedback, below: 0.5}}
       - {{kind: boolean, score: resolved, bad: false}}
       - {{kind: correction}}
-    gate: {{datasets: [support-regression], replayed: 80, match: contains}}
+    gate: {{datasets: [support-regression], replayed: 60, sealed: 100, evaluator: contains}}
 state_dir: {state}
 node_dir: {node}
 web: {{port: {port}}}

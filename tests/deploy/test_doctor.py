@@ -7,19 +7,18 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from connectors.langfuse.server import Server
-from connectors.memory import MemoryCaseSource, MemoryRegistry, MemoryTraceSource
+from connectors.memory import MemoryRegistry, MemoryTraceSource
 from deploy import doctor
 from deploy.doctor import Check, Health
 from deploy.endpoint import prices_of
 from deploy.settings import GateSettings, NumericRuleSettings, PromptSettings, Settings
-from optimizer.types import Case, CaseInput, CaseOrigin, Generation, Missing, Score, ScoreKind, Window
+from optimizer.types import Generation, Score, ScoreKind, Window
 
 NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
 WINDOW = Window(start=NOW - timedelta(days=7), end=NOW)
 PROMPT = PromptSettings(
     name="p",
     rules=(NumericRuleSettings(kind="numeric", score="feedback", below=0.5),),
-    gate=GateSettings(datasets=("d",), replayed=10, min_pairs=3),
 )
 RECORDED = '[{"role": "system", "content": "Be kind."}, {"role": "user", "content": "Hello"}]'
 
@@ -55,37 +54,19 @@ def complaint(trace_id: str) -> Score:
     )
 
 
-def case(number: int) -> Case:
-    return Case(
-        id=f"c{number}",
-        origin=CaseOrigin.DATASET,
-        input=CaseInput(),
-        reference=Missing.NO_REFERENCE,
-        source_key=f"c{number}",
-    )
-
-
 async def findings(
     generations: Sequence[Generation],
     *,
     prompt: PromptSettings = PROMPT,
     scores: Sequence[Score] = (complaint("t0"),),
     versions: int = 1,
-    cases: int = 2,
 ) -> list[Check]:
     registry = MemoryRegistry()
     for number in range(versions):
         registry.add("p", "Be kind.", labels=() if number else ("production",))
-    return [
-        check
-        async for check in doctor.check_prompt(
-            prompt,
-            registry,
-            MemoryTraceSource(generations=generations, scores=scores),
-            MemoryCaseSource({"d": [case(number) for number in range(cases)]}),
-            WINDOW,
-        )
-    ]
+    source = MemoryTraceSource(generations=generations, scores=scores)
+    sample = await doctor.recent(prompt, source, WINDOW)
+    return [check async for check in doctor.check_prompt(prompt, registry, source, WINDOW, sample)]
 
 
 def trouble(found: Sequence[Check]) -> list[tuple[Health, str]]:
@@ -103,11 +84,10 @@ async def test_all_is_well() -> None:
     assert "1 complaints in the last 30 days" in said
     assert "generations come from 4 different users or sessions" in said
     assert "100% of 4 recorded inputs can be replayed" in said
-    assert "at most 6 cases, 2 from datasets, 4 replayed" in said
 
 
 async def test_anonymous_generations_cannot_reach_the_quorum() -> None:
-    [(health, said)] = trouble(await findings([generation(n, source_key="") for n in range(4)], cases=5))
+    [(health, said)] = trouble(await findings([generation(n, source_key="") for n in range(4)]))
     assert health is Health.FAILED
     assert "100% of 4 generations name no user and no session: they count as one source" in said
     assert "nothing can reach the quorum of 2 sources" in said
@@ -115,7 +95,7 @@ async def test_anonymous_generations_cannot_reach_the_quorum() -> None:
 
 async def test_mostly_anonymous_generations_are_a_warning() -> None:
     mixed = [generation(n, source_key="" if n < 3 else f"user-{n}") for n in range(5)]
-    [(health, said)] = trouble(await findings(mixed, cases=5))
+    [(health, said)] = trouble(await findings(mixed))
     assert health is Health.WARNING
     assert said.startswith("60% of 5 generations name no user and no session")
 
@@ -125,13 +105,7 @@ async def test_mostly_anonymous_generations_are_a_warning() -> None:
     [
         ({"scores": ()}, Health.WARNING, "no score of the last 30 days is a complaint by its rules"),
         ({"prompt": PROMPT.model_copy(update={"rules": ()})}, Health.FAILED, "add `rules` to it"),
-        ({"cases": 0, "versions": 1}, Health.WARNING, "and passes nothing on fewer than 3"),
         ({"versions": 2}, Health.WARNING, "2 generations used version 2, as `latest` would"),
-        (
-            {"prompt": PROMPT.model_copy(update={"gate": GateSettings(datasets=("e",), min_pairs=1)})},
-            Health.FAILED,
-            "there is no dataset 'e'; create it in Langfuse",
-        ),
     ],
 )
 async def test_one_thing_is_wrong(changes: dict[str, object], health: Health, said: str) -> None:
@@ -146,9 +120,32 @@ async def test_no_linked_generation_and_unreadable_inputs() -> None:
         (Health.FAILED, "no generation is linked to it; pass `prompt=` to the generation in your application.")
     ]
     odd = [generation(n, input="not what the prompt renders to") for n in range(3)]
-    [(health, said)] = trouble(await findings(odd, cases=5))
+    [(health, said)] = trouble(await findings(odd))
     assert health is Health.WARNING
     assert said.startswith("0% of 3 recorded inputs can be replayed (3 not: ")
+    assert "gates stay undecided below 50%; record what the prompt renders to" in said
+    tolerant = PROMPT.model_copy(update={"gate": GateSettings(least_replayable=0.0)})
+    assert trouble(await findings(odd, prompt=tolerant)) == []
+
+
+def test_rows_that_nobody_understood_are_told() -> None:
+    class Odd(MemoryTraceSource):
+        skipped_rows = 3
+
+    assert doctor.check_skipped(MemoryTraceSource()).health is Health.OK
+    check = doctor.check_skipped(Odd())
+    assert check.health is Health.WARNING
+    assert check.said.startswith("3 rows of Langfuse were left out")
+
+
+def test_promptfoo_is_needed_for_what_the_owner_wrote_for_it() -> None:
+    def asked(**gate: object) -> Check:
+        prompts = [{"name": "p", "gate": gate}]
+        return doctor.check_promptfoo(Settings.model_validate({"prompts": prompts, "node_dir": "/nowhere"}))
+
+    assert asked().health is Health.OK
+    assert asked(assertions=[{"type": "contains", "value": "x"}]).health is Health.FAILED
+    assert asked(promptfoo="promptfooconfig.yaml").health is Health.FAILED
 
 
 async def test_links() -> None:
