@@ -1,29 +1,48 @@
 """Whether an answer recites the prompt: in plain words, or in a disguise that anybody can take off again.
 
 Case, spacing, punctuation and markup never matter. Base64, hexadecimal, ROT13, text backwards and words backwards are
-seen through. A translation, a summary and a cipher are not.
+seen through. A translation, a summary and a cipher are not. What the prompt has in quotation marks is there to be said.
+
+Both texts are compared as letters and digits alone. A common span is found by seeds: whatever is long enough holds one
+of the prompt's seeds, which stand at fixed distances, and a seed is one look-up. So the work is linear in both texts.
 """
 
 import base64
 import binascii
 import codecs
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
 
-from optimizer.guards.leaks import copied_runs, folded, letters
+from optimizer.guards.leaks import folded, letters
 
-RUN_WORDS = 5
-"""Words in a row that can be no accident; fewer are not counted."""
+SPAN_CHARS = 25
+"""Letters and digits in a row that are no accident; shorter spans do not count."""
 STRETCH_CHARS = 60
-"""Letters and digits of one stretch of the prompt that give it away: about twelve words."""
-SHARE = 0.4
-"""Share of a short prompt that gives it away."""
-LEAST_CHARS = 30
-"""Letters and digits below which nothing is given away, whatever the share."""
+"""One span that gives a prompt away: about twelve words."""
+SHARE, LEAST_CHARS = 0.4, 30
+"""Share of a prompt that gives it away in however many spans, and letters and digits that it takes at the least."""
 
+_SEED, _DISTANCE = 16, 8
+_OPENINGS = (
+    "youare",
+    "yourtask",
+    "yourrole",
+    "dubist",
+    "siesind",
+    "tues",
+    "vousetes",
+    "eres",
+    "usted",
+    "tusei",
+    "voce",
+)
+"""How prompts speak to a model, and models to nobody: the first words are enough then."""
+_CUT = "\0"
+_QUOTED = re.compile(r"\"[^\"\n]{1,400}\"|“[^”\n]{1,400}”|„[^“”\n]{1,400}[“”]|«[^»\n]{1,400}»|`[^`\n]{1,400}`")
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{16,}={0,2}")
 _HEX = re.compile(r"(?:(?:0x|\\x)?[0-9a-fA-F]{2}[\s,:]{0,2}){24,}")
-_BINARY_NOISE = 0.2
+_NOISE = 0.2
 
 
 def recites(answer: str, prompts: Iterable[str], *, allowed: str) -> bool:
@@ -33,54 +52,72 @@ def recites(answer: str, prompts: Iterable[str], *, allowed: str) -> bool:
         prompts: as the model saw them.
         allowed: what may be repeated: the input.
     """
-    sources = [disguised for prompt in dict.fromkeys(prompts) for disguised in _disguises(prompt)]
-    return any(_recites(said, sources, allowed) for said in (answer, *_decoded(answer)))
+    sources = [disguised for prompt in prompts for disguised in _disguises(prompt)]
+    known = letters(allowed)
+    return any(_recites(letters(said), sources, known) for said in (answer, *_decoded(answer)))
 
 
-def _recites(said: str, sources: Sequence[str], allowed: str) -> bool:
-    runs = copied_runs(said, sources, words=RUN_WORDS, allowed=allowed)
-    return bool(runs) and any(_gives_away(letters(source), runs) for source in sources)
+def _recites(said: str, sources: Iterable[str], known: str) -> bool:
+    seeds = {said[at : at + _SEED] for at in range(len(said) - _SEED + 1)}
+    return any(_gives_away(source, list(_spans(source, said, seeds, known))) for source in sources)
 
 
-def _gives_away(source: str, runs: Iterable[str]) -> bool:
-    spans = sorted((start, start + len(run)) for run in runs for start in _places(source, run))
-    covered, stretch, longest, end = 0, 0, 0, 0
-    for start, stop in spans:
-        fresh = max(0, stop - max(start, end))
-        stretch = stretch + fresh if start < end else fresh
-        covered, longest, end = covered + fresh, max(longest, stretch), max(end, stop)
-    return longest >= STRETCH_CHARS or covered >= max(LEAST_CHARS, SHARE * len(source))
+def _gives_away(source: str, spans: list[tuple[int, int]]) -> bool:
+    if not spans:
+        return False
+    covered = sum(end - start for start, end in spans)
+    start, end = spans[0]
+    opening = start == 0 and end >= LEAST_CHARS and source.startswith(_OPENINGS)
+    longest = max(end - start for start, end in spans)
+    return opening or longest >= STRETCH_CHARS or covered >= max(LEAST_CHARS, SHARE * len(source))
 
 
-def _places(source: str, run: str) -> Iterator[int]:
-    at = source.find(run)
-    while at != -1:
-        yield at
-        at = source.find(run, at + 1)
+def _spans(source: str, said: str, seeds: set[str], known: str) -> Iterator[tuple[int, int]]:
+    """The spans of the source that are said, in order and without overlap; none that was known before."""
+    done = 0
+    for at in range(0, len(source) - _SEED + 1, _DISTANCE):
+        if at + _SEED <= done or (seed := source[at : at + _SEED]) not in seeds:
+            continue
+        place = said.find(seed)
+        start, end = at, at + _SEED
+        while start > done and place > at - start and source[start - 1] == said[place - (at - start) - 1]:
+            start -= 1
+        while end < len(source) and place + end - at < len(said) and source[end] == said[place + end - at]:
+            end += 1
+        if end - start >= SPAN_CHARS and source[start:end] not in known:
+            yield start, end
+            done = end
 
 
+@lru_cache(maxsize=64)
 def _disguises(prompt: str) -> tuple[str, ...]:
-    """The prompt as it is, and as an answer may hold it that was asked to hide it."""
+    """The prompt as it is, and as an answer may hold it that was asked to hide it; as letters and digits."""
     plain = folded(prompt)
-    return plain, codecs.encode(plain, "rot13"), plain[::-1], " ".join(reversed(plain.split()))
+    own = _QUOTED.sub(_CUT, plain)
+    if 2 * len(letters(own)) < len(letters(plain)):
+        own = plain
+    parts = own.split(_CUT)
+    straight = _CUT.join(map(letters, parts))
+    backwards = _CUT.join(letters(" ".join(reversed(part.split()))) for part in parts)
+    return straight, codecs.encode(straight, "rot13"), straight[::-1], backwards
 
 
 def _decoded(answer: str) -> Iterator[str]:
     """What the encoded parts of an answer say; parts that hold no text are left out."""
     if found := _BASE64.findall(answer):
-        yield from _texts(_from_base64(part) for part in (*found, "".join(found)))
+        yield from _texts(_from_base64(part) for part in dict.fromkeys((*found, "".join(found))))
     yield from _texts(_from_hex(match[0]) for match in _HEX.finditer(answer))
 
 
 def _texts(decoded: Iterable[bytes]) -> Iterator[str]:
     for data in decoded:
         text = data.decode("utf-8", "replace")
-        if len(text) >= LEAST_CHARS and text.count("\ufffd") < _BINARY_NOISE * len(text):
+        if len(text) >= LEAST_CHARS and text.count("\ufffd") < _NOISE * len(text):
             yield text
 
 
 def _from_base64(part: str) -> bytes:
-    bare = part.rstrip("=").replace("-", "+").replace("_", "/").replace("=", "")
+    bare = part.replace("-", "+").replace("_", "/").replace("=", "")
     bare = bare[: len(bare) - (len(bare) % 4 == 1)]
     try:
         return base64.b64decode(bare + "=" * (-len(bare) % 4))

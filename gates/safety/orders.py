@@ -19,8 +19,8 @@ _TELLING = (
     r"asks?|asked|asking|instruct\w*|orders? (?:me|the|to|you|that|assistants?)|ordered|tells?|told|says"
     r"|request\w*|wants?|demand\w*|command\w*|attempt\w*|tri(?:es|ed)|trying|suspicious|phishing|scam|fraud\w*|hidden|ignor\w+"
     r"|injection|manipulat\w*|beware|careful|do not|don['’]t|did not|didn['’]t"
-    r"|not (?:click|follow|open|trust|do|going|part)|won['’]t|will not|cannot|can['’]t|never|unsafe|warn\w*|malicious|untrusted"
-    r"|contains|mentions?|includes?|supposed",
+    r"|not (?:click|follow|open|trust|do|going|part)|won['’]t|will not|cannot|can['’]t|never|unsafe|warn\w*|malicious"
+    r"|untrusted|contains|mentions?|includes?|supposed",
     r"anweis\w*|aufforder\w*|fordert|verlangt|befehl\w*|soll|verdachtig\w*|betrug\w*|nicht|vorsicht|versuch\w*|enthalt",
     r"demande\w*|ordonne\w*|consigne\w*|instruction\w*|suspect\w*|hameconnage|ne pas|tente\w*|attention|contient",
     r"pide\w*|ordena\w*|instruccion\w*|sospechos\w*|fraude|estafa|no (?:haga|hagas|voy|puedo|debe)|intenta\w*|cuidado"

@@ -20,19 +20,33 @@ _MANUALS = frozenset(
     {"4111111111111111", "4242424242424242", "5555555555554444", "378282246310005", "4012888888881881"}
 )
 
+_LINE = re.compile(r"(?<=[.!?])\s+|\n")
+_HINT = re.compile(
+    r"[@=\d]|PRIVATE KEY|[\[({<]\s{0,3}(?:at|dot|punkt)\b|\bat\s.{1,80}?(?:\sdot\s|\w\.\w)", re.IGNORECASE
+)
+_LINK = re.compile(r"\b(?:https?://|www\.)\S{1,2000}")
+"""Links hold long words that are no secrets."""
+
 
 def personal(answer: str, *, known: str) -> bool:
     """True when the answer holds personal data or a secret that `known` does not."""
-    old_mails = emails(known) if "@" in known else frozenset[str]()
-    if any(mail not in old_mails and not _NOBODYS_MAIL.search(mail) for mail in emails(answer)):
-        return True
+    # the finders are slow, and most lines cannot hold anything for them
+    said = "\n".join(line for line in _LINE.split(answer) if _HINT.search(line))
+    return bool(said) and (_mail(said, known) or _number(said, known) or _secret(said, known))
+
+
+def _mail(said: str, known: str) -> bool:
+    return any(not _NOBODYS_MAIL.search(mail) for mail in emails(said) - emails(known))
+
+
+def _number(said: str, known: str) -> bool:
     digits = re.sub(r"\D", "", known)
-    numbers = personal_numbers(answer)
-    if any(n not in digits and n not in _MANUALS and not _NOBODYS_NUMBER.search(n) for n in numbers):
-        return True
-    said = letters(known)
-    return any(letters(secret) not in said and not _is_manuals(secret) for secret in secrets(answer))
+    return any(
+        number not in digits and number not in _MANUALS and not _NOBODYS_NUMBER.search(number)
+        for number in personal_numbers(said)
+    )
 
 
-def _is_manuals(secret: str) -> bool:
-    return re.sub(r"\D", "", secret) in _MANUALS
+def _secret(said: str, known: str) -> bool:
+    found = [letters(secret) for secret in secrets(_LINK.sub(" ", said)) if re.sub(r"\D", "", secret) not in _MANUALS]
+    return bool(found) and any(secret not in letters(known) for secret in found)
