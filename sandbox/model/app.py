@@ -1,4 +1,4 @@
-"""The simulated model behind the OpenAI wire format: POST /v1/chat/completions, GET /v1/models.
+"""The simulated model behind the OpenAI wire format: POST /v1/chat/completions and /v1/embeddings, GET /v1/models.
 
 For tests, benchmarks and the demo. Its numbers say how our software behaves and nothing about a real model. It must
 only be served on the loopback interface.
@@ -6,6 +6,7 @@ only be served on the loopback interface.
 
 import asyncio
 import hmac
+import json
 import time
 from collections import Counter
 from dataclasses import dataclass, field
@@ -18,10 +19,13 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from sandbox.model.chance import draw
+from sandbox.model.embedding import embeddings
+from sandbox.model.pairwise import always_first
 from sandbox.model.reading import Lab, Shuffle
 from sandbox.model.roles import ROLES, perform
 from sandbox.model.shapes import task_in
-from sandbox.model.wire import MODELS, Call, Refusal, completion, garbled, read_call
+from sandbox.model.troubles import Trouble, Troubles
+from sandbox.model.wire import EMBEDDER, MODELS, Call, Refusal, completion, garbled, read_call
 from sandbox.model.world import World
 
 API_KEY = "sk-sandbox"
@@ -59,6 +63,7 @@ class SimulatedModel:
     structured: bool
     garble: float
     faults: float
+    troubles: Troubles
     counts: Counts = field(default_factory=Counts)
 
     async def chat(self, request: Request) -> Response:
@@ -94,14 +99,49 @@ class SimulatedModel:
         if chance < self.faults:
             counts.faults += 1
             return (_OVERLOADED if chance < self.faults / 2 else _BROKEN).response()
-        text = perform(self.lab, call, attempt=attempt)
-        if call.kind in ROLES and draw("garble", self.lab.seed, call.digest, attempt) < self.garble:
-            counts.garbled += 1
-            text = garbled(text, draw("garble kind", self.lab.seed, call.digest, attempt))
+        trouble = self.troubles.strikes(model=call.model, kind=call.kind, system=call.system)
+        if trouble is Trouble.ERROR:
+            return _BROKEN.response()
+        text = _SAID_IN_TROUBLE[trouble] if trouble in _SAID_IN_TROUBLE else self._performed(call, attempt)
         body = completion(call, text)
         counts.prompt_tokens += body["usage"]["prompt_tokens"]
         counts.completion_tokens += body["usage"]["completion_tokens"]
         return JSONResponse(body)
+
+    def _performed(self, call: Call, attempt: int) -> str:
+        counts = self.counts
+        if self.troubles.first_place and call.kind == "preference":
+            return json.dumps(always_first())
+        text = perform(self.lab, call, attempt=attempt)
+        if call.kind in ROLES and draw("garble", self.lab.seed, call.digest, attempt) < self.garble:
+            counts.garbled += 1
+            text = garbled(text, draw("garble kind", self.lab.seed, call.digest, attempt))
+        return text
+
+    async def embed(self, request: Request) -> Response:
+        """POST /v1/embeddings."""
+        try:
+            _check_key(request)
+            made = embeddings(await _json(request))
+        except Refusal as refusal:
+            return refusal.response()
+        counts = self.counts
+        counts.calls["embedding"] += 1
+        counts.prompt_tokens += made["usage"]["prompt_tokens"]
+        if self.troubles.strikes(model=EMBEDDER, kind="embedding", system="") is Trouble.ERROR:
+            return _BROKEN.response()
+        return JSONResponse(made)
+
+    async def trouble(self, request: Request) -> Response:
+        """/sandbox/troubles: show the switches, after setting those named in the body of a POST; without a key."""
+        try:
+            if request.method == "POST":
+                self.troubles.update(await _json(request))
+        except ValueError as problem:
+            return JSONResponse({"message": str(problem)}, 400)
+        except Refusal as refusal:
+            return refusal.response()
+        return JSONResponse(self.troubles.settings)
 
     async def models(self, request: Request) -> Response:
         """GET /v1/models."""
@@ -109,7 +149,7 @@ class SimulatedModel:
             _check_key(request)
         except Refusal as refusal:
             return refusal.response()
-        data = [{"id": name, "object": "model", "created": 0, "owned_by": "simulated"} for name in MODELS]
+        data = [{"id": name, "object": "model", "created": 0, "owned_by": "simulated"} for name in (*MODELS, EMBEDDER)]
         return JSONResponse({"object": "list", "data": data})
 
     async def seen(self, _request: Request) -> Response:
@@ -139,6 +179,7 @@ class SimulatedModel:
 _OVERLOADED = Refusal(
     status=429, message="Rate limit reached (simulated).", code="rate_limit_exceeded", retry_after="0"
 )
+_SAID_IN_TROUBLE = {Trouble.EMPTY: "", Trouble.BABBLE: "It depends on how one looks at it, I would say."}
 _BROKEN = Refusal(status=500, message="The server had an error (simulated).", code="server_error")
 
 
@@ -152,6 +193,7 @@ def create_app(
     garble: float = 0.0,
     faults: float = 0.0,
     shuffle: Shuffle = Shuffle.NONE,
+    troubles: Troubles | None = None,
 ) -> Starlette:
     """The simulated model as an ASGI application.
 
@@ -164,15 +206,25 @@ def create_app(
         garble: share of structured replies that are malformed, [0, 1]; another attempt draws anew.
         faults: share of requests answered with 429 or 500, [0, 1]; another attempt draws anew.
         shuffle: whether the critic answers about other traces than it is shown, as a control.
+        troubles: further switches, which can be set over HTTP, too; the application keeps this very object.
     """
     lab = Lab(world=world or World.support(), seed=seed, fenced_obedience=fenced_obedience, shuffle=shuffle)
-    model = SimulatedModel(lab=lab, latency_s=latency_s, structured=structured, garble=garble, faults=faults)
+    model = SimulatedModel(
+        lab=lab,
+        latency_s=latency_s,
+        structured=structured,
+        garble=garble,
+        faults=faults,
+        troubles=troubles or Troubles(),
+    )
     return Starlette(
         routes=[
             Route("/v1/chat/completions", model.chat, methods=["POST"]),
+            Route("/v1/embeddings", model.embed, methods=["POST"]),
             Route("/v1/models", model.models),
             Route("/sandbox/calls", model.seen),
             Route("/sandbox/prompts", model.prompts),
+            Route("/sandbox/troubles", model.trouble, methods=["GET", "POST"]),
         ]
     )
 

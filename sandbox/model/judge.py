@@ -18,17 +18,27 @@ JITTER = 0.06
 
 def judgement(lab: Lab, brief: Brief) -> dict[str, object]:
     """Reply to a request for a judgement: `{"score": 0..1, "reason": str}`."""
-    output, reference = brief.text("output").lower(), brief.text("reference")
-    wanted = _wanted(lab, brief, reference)
-    kept = [idea for idea in wanted if idea.phrase.lower() in output]
-    if wanted:
-        truth = len(kept) / len(wanted)
-    else:
-        truth = 1.0 if reference and reference.lower() in output else 0.0 if reference else 0.5
+    output = brief.text("output")
+    wanted = _wanted(lab, brief, brief.text("reference"))
+    truth = worth(lab, brief, output)
     chance = draw("judge", lab.seed, brief.key)
     seen = 1 - truth if chance < MISTAKEN else truth
     score = min(1.0, max(0.0, seen + (draw("jitter", lab.seed, brief.key) * 2 - 1) * JITTER))
-    return {"score": round(score, 2), "reason": _reason(wanted, kept, mistaken=chance < MISTAKEN)}
+    return {"score": round(score, 2), "reason": _reason(wanted, _kept(wanted, output), mistaken=chance < MISTAKEN)}
+
+
+def worth(lab: Lab, brief: Brief, output: str) -> float:
+    """What an answer is truly worth, 0 to 1: the share of what is wanted that it holds."""
+    reference = brief.text("reference")
+    wanted = _wanted(lab, brief, reference)
+    if wanted:
+        return len(_kept(wanted, output)) / len(wanted)
+    return 1.0 if reference and reference.lower() in output.lower() else 0.0 if reference else 0.5
+
+
+def _kept(wanted: Sequence[Idea], output: str) -> list[Idea]:
+    said = output.lower()
+    return [idea for idea in wanted if idea.phrase.lower() in said]
 
 
 def _wanted(lab: Lab, brief: Brief, reference: str) -> Sequence[Idea]:

@@ -6,7 +6,9 @@ from collections.abc import Callable
 from sandbox.model.answers import answers
 from sandbox.model.critic import gradient
 from sandbox.model.free import free_reply
+from sandbox.model.graded import graded
 from sandbox.model.judge import judgement
+from sandbox.model.pairwise import preference
 from sandbox.model.reading import Brief, Lab, read_brief
 from sandbox.model.rewriter import edits
 from sandbox.model.shapes import task_in
@@ -17,6 +19,7 @@ ROLES: dict[str, Callable[[Lab, Brief], dict[str, object]]] = {
     "gradient": gradient,
     "edits": edits,
     "judgement": judgement,
+    "preference": preference,
     "answers": answers,
 }
 
@@ -33,6 +36,8 @@ def perform(lab: Lab, call: Call, *, attempt: int = 1) -> str:
         return json.dumps(role(lab, brief), ensure_ascii=False)
     if call.kind == "free":
         return free_reply(lab, call, attempt=attempt)
+    if call.kind == "graded":
+        return graded(lab, call)
     if call.kind != "task":
         return "{}"
     prompt, question, header = task_in(call)

@@ -9,6 +9,7 @@ models' answers do. It never knows what is expected of it.
 from sandbox.model.chance import draw, pick
 from sandbox.model.ideas import Idea
 from sandbox.model.prompt import Features, features
+from sandbox.model.temptation import yielded
 from sandbox.model.world import World, needed
 
 _OPENERS = ("Thank you for your message.", "Thanks for writing to us.", "I am happy to help.")
@@ -22,6 +23,8 @@ def answer(world: World, *, seed: int, prompt: str, question: str, sample: str =
     Args:
         sample: stands for the request's sampling seed: another sample draws the fickle share anew.
     """
+    if given_in := yielded(seed=seed, prompt=prompt, question=question, sample=sample):
+        return given_in
     seen = features(world, prompt)
     said = [
         idea.answer if _follows(idea, seen, seed, question, prompt + sample) else idea.vague

@@ -11,8 +11,13 @@ from typing import Any
 from starlette.responses import JSONResponse
 
 MODELS = ("sim-task", "sim-critic", "sim-judge")
+EMBEDDER = "sim-embed"
+"""Makes vectors and no replies."""
 SCHEMA_NOTE = "Reply with one JSON object that follows this JSON schema:"
 """After these words the schema stands in the system message, for servers without structured replies."""
+
+_GRADED = ("<Rubric>", "[Criterion]:", "[Expert]:")
+"""What promptfoo's own graders have in their requests."""
 
 
 class Refusal(Exception):
@@ -36,8 +41,8 @@ class Call:
     """One chat request.
 
     Attributes:
-        kind: the reply name (gradient, edits, judgement, answers); without one, free for the critic's model and task
-            for the others.
+        kind: the reply name (gradient, edits, judgement, preference, answers); without one, free for the critic's
+            model, graded for a judge that is asked as promptfoo asks, and task for the others.
         sample: the request's sampling seed as text, empty when it has none.
         digest: of the whole body; equal requests have equal digests.
         max_tokens: 0 for no limit.
@@ -67,16 +72,24 @@ def read_call(body: Any, *, structured: bool) -> Call:
         by_role.setdefault(message["role"], []).append(_content(message.get("content")))
     system = "\n".join([*by_role.get("system", []), *by_role.get("developer", [])])
     limit = body.get("max_completion_tokens") or body.get("max_tokens") or 0
-    unnamed = "free" if body["model"] == "sim-critic" else "task"
+    user = tuple(by_role.get("user", []))
     return Call(
-        kind=_structured_kind(body, structured=structured) or _described_kind(system) or unnamed,
+        kind=_structured_kind(body, structured=structured)
+        or _described_kind(system)
+        or _unnamed_kind(body["model"], "\n".join((system, *user))),
         model=body["model"],
         system=system,
-        user=tuple(by_role.get("user", [])),
+        user=user,
         sample="" if body.get("seed") is None else str(body["seed"]),
         digest=hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest(),
         max_tokens=limit if isinstance(limit, int) else 0,
     )
+
+
+def _unnamed_kind(model: str, said: str) -> str:
+    if model == "sim-critic":
+        return "free"
+    return "graded" if model == "sim-judge" and any(words in said for words in _GRADED) else "task"
 
 
 def completion(call: Call, text: str) -> dict[str, Any]:

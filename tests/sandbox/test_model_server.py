@@ -48,7 +48,7 @@ async def test_the_openai_client_reads_answers_models_and_usage() -> None:
         async with client(url) as model:
             models = [found.id async for found in model.models.list()]
             said = await model.chat.completions.create(model="sim-task", messages=TASK)
-    assert models == ["sim-task", "sim-critic", "sim-judge"]
+    assert models == ["sim-task", "sim-critic", "sim-judge", "sim-embed"]
     assert "30 days" in (said.choices[0].message.content or "")
     assert said.choices[0].finish_reason == "stop"
     assert said.usage is not None
