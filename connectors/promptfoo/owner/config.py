@@ -11,7 +11,7 @@ from pathlib import Path
 from connectors.promptfoo.owner.documents import read
 from connectors.promptfoo.owner.limits import Limits
 from connectors.promptfoo.owner.project import SCHEME, Project, split
-from connectors.promptfoo.owner.tests import OwnerTest, Reading, Test
+from connectors.promptfoo.owner.tests import OwnerTest, Reading, Test, inside
 from connectors.promptfoo.owner.variables import question
 from optimizer.errors import BadInput
 from optimizer.identity import Json
@@ -76,17 +76,17 @@ class OwnerTests:
         """
         if path.suffix not in SUFFIXES:
             raise BadInput(f"{path.name} is no YAML or JSON file", "write the tests as YAML")
-        inside = Project.around(path, project)
+        house = Project.around(path, project)
         whole = read(path)
-        config = inside.resolved(whole, whole)
+        config = house.resolved(whole, whole)
         if not isinstance(config, dict):
             raise BadInput(f"{path.name} holds no settings of promptfoo", "write at least `tests`")
         limits = Limits(judge_model=judge_model, embedding_model=embedding_model)
-        _prompts(config, limits, inside, prompt_name=prompt_name, body=body, prompt_file=prompt_file)
-        transform = inside.absolute(limits.providers(config))
+        _prompts(config, limits, house, prompt_name=prompt_name, body=body, prompt_file=prompt_file)
+        transform = house.absolute(limits.providers(config))
         limits.sections(config)
-        common = limits.kept(_common(config, inside), "`defaultTest`")
-        reading = Reading(inside)
+        common = limits.kept(_common(config, house), "`defaultTest`")
+        reading = Reading(house)
         reading.take(config.get("tests", []))
         for skipped in reading.skipped:
             limits.tell(skipped)
@@ -101,7 +101,7 @@ class OwnerTests:
             not_honoured=tuple(limits.told),
             tests={test.case_id: test for test in tests},
             common=common,
-            filters=_filters(config, inside),
+            filters=_filters(config, house),
             transform=transform,
             judge_model=judge_model,
             embedding_model=embedding_model,
@@ -131,16 +131,14 @@ def _case(test: OwnerTest) -> Case:
 
 
 def _common(config: Test, project: Project) -> Test:
-    common = config.get("defaultTest")
+    common, folder = config.get("defaultTest"), project.base
     if isinstance(common, str):
         path = project.files(common)[0]
-        whole = read(path)
+        whole, folder = read(path), path.parent
         common = project.resolved(whole, whole)
     if common is not None and not isinstance(common, dict):
         raise BadInput("`defaultTest` is no test", "write a mapping with `vars` and `assert`")
-    made = project.absolute(common or {})
-    assert isinstance(made, dict)
-    return made
+    return inside(project, common or {}, folder)
 
 
 def _filters(config: Test, project: Project) -> dict[str, Path]:

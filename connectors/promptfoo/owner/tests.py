@@ -96,10 +96,7 @@ class Reading:
             self.skipped.append(f"the tests in {path.name}")
 
     def _test(self, written: Test, folder: Path) -> None:
-        said = {name: self.project.absolute(value) for name, value in written.items() if name != "vars"}
-        if "vars" in written:
-            apart = isinstance(written["vars"], str | list)  # files with variables start at the file that names them
-            said["vars"] = self.project.absolute(_listed(written["vars"]), folder if apart else None)
+        said = inside(self.project, written, folder)
         self._add(said, written, str(written.get("description") or ""))
 
     def _row(self, cells: dict[str, str]) -> None:
@@ -117,6 +114,19 @@ class Reading:
             raise BadInput(f"test {len(self.tests) + 1} is the same as {self.names[case_id]}", "remove one of them")
         self.names[case_id] = name
         self.tests.append(OwnerTest(case_id=case_id, name=name, said=said, is_row=is_row))
+
+
+def inside(project: Project, written: Test, folder: Path) -> Test:
+    """A test with absolute references. Files of variables start at the folder that names them, all others at the base."""
+    said = {name: project.absolute(value) for name, value in written.items() if name not in ("vars", "assert")}
+    if "vars" in written:
+        apart = isinstance(written["vars"], str | list)
+        said["vars"] = project.absolute(_listed(written["vars"]), folder if apart else None)
+    if "assert" in written:
+        asserted = written["assert"]
+        listed = read(project.files(asserted)[0]) if isinstance(asserted, str) else asserted
+        said["assert"] = project.absolute(listed)
+    return said
 
 
 def _listed(value: Json) -> Json:
