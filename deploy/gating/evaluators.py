@@ -25,6 +25,7 @@ from deploy.settings import GateSettings, PromptSettings, Settings
 from gates.attacks import attacks
 from gates.safety.attack import Attack, parsed
 from gates.safety.judging import AttackJudge
+from gates.safety.settling import Settling
 from optimizer.identity import canonical
 from optimizer.ports import Evaluator, Judge, LanguageModel, PairJudge
 from optimizer.prompts import Body
@@ -70,7 +71,7 @@ async def evaluators(
             owner=owner.evaluator if owner else None,
             owner_cases=owner.tests.cases if owner else (),
             told=tuple(filter(None, [owner.tests.finding()])) if owner else (),
-            safety=safety if known else None,
+            safety=Settling(safety, known) if known else None,
             attacks=known,
             settings=canonical(
                 {

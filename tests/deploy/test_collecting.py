@@ -278,14 +278,18 @@ async def test_the_labels_are_read_before_anything_is_changed(world: World, labe
 
 
 async def test_inputs_for_replay_are_recent_and_of_any_version(world: World) -> None:
-    world.prompt = {"gate": {"replayed": 1}}
+    world.prompt = {"gate": {"replayed": 1, "sealed": 0}}
     world.complaint(1)
     for number in range(2, 6):
         world.answer(number, ago=timedelta(minutes=number), prompt_version=9)
     assert (await collected(world))["replay"] == ["g2", "g3", "g4"]
     assert len(world.store.traces.generations(["g2", "g3", "g4"])) == 3
-    world.prompt = {"gate": {"replayed": 0}}
+    world.prompt = {"gate": {"replayed": 0, "sealed": 0}}
     assert (await collected(world, "none"))["replay"] == []
+    world.prompt = {"gate": {"replayed": 0, "sealed": 1}}
+    assert len((await collected(world, "for a claim"))["replay"]) == 3
+    world.prompt = {"gate": {"replayed": 0, "sealed": 1, "claim": False}}
+    assert (await collected(world, "without one"))["replay"] == []
 
 
 async def test_a_correction_is_a_complaint_and_the_same_text_confirms(world: World) -> None:
