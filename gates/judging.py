@@ -56,10 +56,8 @@ def trusted(reading: JudgeReading, rules: GateRules) -> Finding:
             f"The judge does not see answers as people do: agreement beyond chance is {reading.agreement:.2f} on "
             f"{reading.human} answers that people scored, too; {rules.judge_floor:.2f} is the least.",
         )
-    return _finding(
-        Verdict.PASS,
-        " ".join([_about_noise(reading), _about_order(reading, rules), _about_people(reading, rules)]).strip(),
-    )
+    told = (_about_noise(reading), _about_order(reading, rules), _about_people(reading, rules))
+    return _finding(Verdict.PASS, " ".join(filter(None, told)))
 
 
 def kappa(pairs: Sequence[tuple[float, float]]) -> float | Missing:

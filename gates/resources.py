@@ -16,7 +16,11 @@ LEAST_PAIRS = 20
 """Fewer pairs with the number say nothing about it."""
 
 _ONE_SIDED = 0.95
-_NAMES = {Gate.COST: "The cost", Gate.LATENCY: "The time to answer", Gate.LENGTH: "The length"}
+_NAMES = {
+    Gate.COST: "The cost of an answer",
+    Gate.LATENCY: "The time to answer",
+    Gate.LENGTH: "The length of an answer",
+}
 
 
 def resources(pairs: Sequence[Pair], rules: GateRules) -> tuple[ResourceReading, ...]:
@@ -38,9 +42,9 @@ def resourced(reading: ResourceReading, pairs: Sequence[Pair]) -> Finding:
     numbers = f"{reading.ratio:.2f} times (90% interval {low:.2f} to {high:.2f}; {reading.margin:.2f} is tolerated"
     numbers += f"; {used} of {len(pairs)} cases have it)" if used < len(pairs) else ")"
     sentence = {
-        Verdict.PASS: f"{name} of an answer stays within what is tolerated: {numbers}.",
-        Verdict.FAIL: f"{name} of an answer rises too far: {numbers}.",
-        Verdict.UNDECIDED: f"{name} of an answer may rise too far, more cases are needed to tell: {numbers}.",
+        Verdict.PASS: f"{name} stays within what is tolerated: {numbers}.",
+        Verdict.FAIL: f"{name} rises too far: {numbers}.",
+        Verdict.UNDECIDED: f"{name} may rise too far, more cases are needed to tell: {numbers}.",
     }[reading.verdict]
     return Finding(gate=reading.gate, verdict=reading.verdict, sentence=sentence)
 

@@ -1,8 +1,9 @@
 """Which cases a gate uses."""
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
-from gates.cases import REPLAYED_CHARS, choose
+from gates.cases import REPLAYED_CHARS, choose, divided
 from optimizer.prompts import Message
 from optimizer.types import Case, CaseInput, CaseOrigin, Missing
 
@@ -51,3 +52,52 @@ def test_a_case_is_chosen_once() -> None:
 
 def test_a_limit_of_none_chooses_none() -> None:
     assert choose(CURATED, REPLAYED, gradient_sources=(), limit=0) == ()
+
+
+SECRET = b"s3cret"
+TRAFFIC = [a_case(f"t{n}", f"user{n // 3}") for n in range(300)]
+
+
+def test_open_and_sealed_cases_share_no_source_and_leave_none_out() -> None:
+    opened, sealed = divided(TRAFFIC, secret=SECRET, share=0.5)
+    sources = [case.source_key for case in (*opened, *sealed)]
+    assert sorted(sources) == sorted({case.source_key for case in TRAFFIC})
+    assert 30 < len(sealed) < 70
+    assert divided(TRAFFIC[::-1], secret=SECRET, share=0.5) == (opened, sealed)
+
+
+def test_a_source_stays_on_its_side_when_others_come_and_the_secret_decides() -> None:
+    def sealed(cases: list[Case], secret: bytes = SECRET) -> set[str]:
+        return {case.source_key for case in divided(cases, secret=secret, share=0.5)[1]}
+
+    assert sealed(TRAFFIC[:150]) == sealed(TRAFFIC) & {case.source_key for case in TRAFFIC[:150]}
+    assert sealed(TRAFFIC) != sealed(TRAFFIC, b"another")
+
+
+def test_new_traffic_of_a_source_gives_a_new_case() -> None:
+    at = datetime(2026, 11, 1, tzinfo=UTC)
+    undated, old, new = (a_case(name, "somebody") for name in ("z", "b", "a"))
+    dated = [replace(old, at=at), undated, replace(new, at=at + timedelta(days=1))]
+    opened, sealed = divided(dated, secret=SECRET, share=1.0)
+    assert (opened, sealed) == ((), (dated[2],))
+    assert divided(dated[:2], secret=SECRET, share=0.0) == ((dated[0],), ())
+
+
+def test_an_input_that_would_eat_up_the_budget_is_neither_open_nor_sealed() -> None:
+    large = replace(a_case("b", "somebody"), input=CaseInput(variables=(("name", "x" * (REPLAYED_CHARS + 1)),)))
+    assert divided([large], secret=SECRET, share=0.5) == ((), ())
+    small = a_case("a", "somebody")
+    assert divided([large, small], secret=SECRET, share=0.0)[0] == (small,)
+
+
+def test_the_order_of_a_side_is_not_that_of_ids_or_of_another_secret() -> None:
+    one, other = (divided(TRAFFIC, secret=secret, share=1.0)[1] for secret in (SECRET, b"another"))
+    assert set(one) == set(other)
+    assert one != other
+    assert [case.id for case in one] != sorted(case.id for case in one)
+
+
+def test_a_hundred_thousand_cases_are_chosen_from() -> None:
+    many = [a_case(f"c{n}", f"user{n}") for n in range(50_000)]
+    assert len(choose(many, many, gradient_sources=(), limit=100_000)) == 50_000
+    assert sum(map(len, divided(many, secret=SECRET, share=0.5))) == 50_000

@@ -34,7 +34,7 @@ def test_the_sentences_say_what_the_bet_says() -> None:
     assert won is not None
     assert won.sentence == (
         "On 100 cases that were never scored before for this prompt, a bet of 1 credit on “the candidate is better” "
-        "stands at 123. A candidate that is no better gets to the 50 that are needed at most once in 50 tries."
+        "stands at 95.6. A candidate that is no better gets to the 50 that are needed at most once in 50 tries."
     )
     open_ = claim(changed(10, 4, 86), RULES, stake=0.02, last=True)
     assert open_ is not None
