@@ -21,8 +21,8 @@ from deploy.store.fence import Run
 from deploy.store.schema import metadata
 from deploy.wiring import House, silent
 from optimizer.identity import Json
-from optimizer.ports import LanguageModel, ModelReply, ModelRequest
-from optimizer.prompts import Body, PromptVersion
+from optimizer.ports import ModelReply, ModelRequest
+from optimizer.prompts import PromptVersion
 from optimizer.types import (
     Arm,
     Case,
@@ -87,14 +87,7 @@ class TwinHouse(House):
     judge: ScriptedEvaluator
 
     @asynccontextmanager
-    async def evaluators(  # type: ignore[override]  # what the base class's factory returns
-        self,
-        prompt: PromptSettings,
-        model: LanguageModel,
-        secret: bytes,
-        *,
-        bodies: tuple[Body, Body],  # noqa: ARG002
-    ) -> AsyncIterator[Evaluators]:
+    async def evaluators(self, *_: object, **_given: object) -> AsyncIterator[Evaluators]:
         yield Evaluators(screen=self.judge, plain=self.judge, judge=self.judge)
 
 

@@ -22,6 +22,8 @@ from optimizer.types import Arm
 
 TO_PRODUCTION = {"publish_label": "production"}
 
+ANCHORED = "; 2 fixed complaints are anchors now"
+
 
 @pytest.fixture
 def world(owned: Store, clock: SetClock) -> World:
@@ -51,13 +53,11 @@ async def test_to_production(world: World) -> None:
     world.prompt = TO_PRODUCTION
     run, state = await passed(world)
     ended = await publish(world.house, run, state)
-    assert ended == {"ended": "done", "reason": "published version 2 of support, labelled `production`"}
+    assert ended == {"ended": "done", "reason": f"published version 2 of support, labelled `production`{ANCHORED}"}
     assert await labels(world) == {1: set(), 2: {"latest", "production"}}
     made = await world.registry.get("support", 2)
     assert made.body == f"{BODY}\n{FIXED}"
-    assert made.commit_message.startswith(
-        "1 edit from v1. Passed: the candidate answers better than the current prompt."
-    )
+    assert made.commit_message.startswith("1 edit from v1. Passed: proven")
     assert moves(world, run) == ["proposed", "approved", "published", "promoted"]
     row = world.store.releases.get(run.cycle_id)
     assert (row.version, row.base_version) == (2, 1)
@@ -67,7 +67,7 @@ async def test_to_production(world: World) -> None:
 async def test_to_a_label_that_exists_nowhere_yet(world: World) -> None:
     run, state = await passed(world)
     ended = await publish(world.house, run, state)
-    assert ended["reason"] == "published version 2 of support, labelled `candidate`"
+    assert ended["reason"] == f"published version 2 of support, labelled `candidate`{ANCHORED}"
     assert await labels(world) == {1: {"production"}, 2: {"latest", "candidate"}}
     assert moves(world, run) == ["proposed", "approved", "published"]
 
@@ -88,7 +88,7 @@ async def test_a_prompt_that_is_read_by_another_label_than_production(world: Wor
     world.prompt = {"label": "staging", "publish_label": "staging"}
     run, state = await passed(world)
     ended = await publish(world.house, run, state)
-    assert ended["reason"] == "published version 3 of support, labelled `staging`"
+    assert ended["reason"] == f"published version 3 of support, labelled `staging`{ANCHORED}"
     assert await labels(world) == {1: {"production"}, 2: set(), 3: {"latest", "staging"}}
 
 
@@ -165,7 +165,7 @@ async def test_what_passed_is_not_lost_when_the_registry_is_away_for_a_moment(wo
     registry = dying(world, "publish", error=ServerFault("502"))
     run, state = await passed(world)
     ended = await publish(world.house, run, state)
-    assert ended["reason"] == "published version 2 of support, labelled `candidate`"
+    assert ended["reason"] == f"published version 2 of support, labelled `candidate`{ANCHORED}"
     assert registry.asked == ["publish", "publish", "label"]
 
 
@@ -254,7 +254,7 @@ async def test_what_was_published_in_time_is_finished_however_late(world: World)
         await publish(world.house, run, state)
     world.pass_time(days=15)
     ended = await publish(world.house, run, state)
-    assert ended["reason"] == "published version 2 of support, labelled `candidate`"
+    assert ended["reason"] == f"published version 2 of support, labelled `candidate`{ANCHORED}"
 
 
 async def test_what_did_not_pass_is_not_published(world: World) -> None:

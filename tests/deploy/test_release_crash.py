@@ -17,7 +17,14 @@ from deploy.store.database import open_database
 from deploy.store.facade import Store
 
 STAGES: tuple[Stage, ...] = (collect, find_candidate, gate, publish)
-SMALL = {"datasets": ["curated"], "replayed": 2, "max_pairs": 4, "min_pairs": 2, "threshold": 2}
+SMALL = {
+    "datasets": ["curated"],
+    "sealed_datasets": ["sealed"],
+    "replayed": 2,
+    "sealed": 2,
+    "max_cases": 4,
+    "min_cases": 2,
+}
 
 
 class Killed(Exception):
@@ -69,6 +76,7 @@ async def outcome(path: Path, migrated: Path, *, kill_at: int) -> tuple[dict[str
     seen = {
         "state": state,
         "rows": rows(world.store, but=["journal"]),  # which counts attempts
+        "anchors": [case async for case in world.cases.cases("tracegrad-anchors-support")],
         "versions": [(await world.registry.get("support", n)) for n in range(1, head.newest + 1)],
     }
     world.store.close()
@@ -78,7 +86,9 @@ async def outcome(path: Path, migrated: Path, *, kill_at: int) -> tuple[dict[str
 
 async def test_killed_at_any_write(tmp_path: Path, migrated: Path) -> None:
     expected, _ = await outcome(tmp_path / "0.db", migrated, kill_at=0)
-    assert expected["state"]["reason"] == "published version 2 of support, labelled `production`"
+    assert expected["state"]["reason"].endswith("; 2 fixed complaints are anchors now")
+    assert len(expected["anchors"]) == 2
+    assert "stake" in expected["rows"]
     for kill_at in count(1):
         seen, killer = await outcome(tmp_path / f"{kill_at}.db", migrated, kill_at=kill_at)
         paid_again = seen.pop("calls") - expected["calls"]

@@ -36,7 +36,9 @@ async def test_two_slots_the_first_publishes_and_the_second_has_nothing_to_do(wo
         world.complaint(number)
     async with working(world, url) as worker:
         first = await worker.enqueue("support", "first")
-        assert (await worker.wait(first))["reason"] == "published version 2 of support, labelled `production`"
+        assert (await worker.wait(first))["reason"] == (
+            "published version 2 of support, labelled `production`; 4 fixed complaints are anchors now"
+        )
         world.pass_time(days=1)
         world.answer(10, ago=timedelta(hours=1), prompt_version=2)
         second = await worker.enqueue("support", "second")
@@ -73,7 +75,9 @@ async def test_what_a_dry_run_found_is_still_there_to_be_published(
         await worker.wait(await worker.enqueue("support", "dry"))
     async with working(world, url) as worker:
         real = await worker.enqueue("support", "real")
-        assert (await worker.wait(real))["reason"] == "published version 2 of support, labelled `production`"
+        assert (await worker.wait(real))["reason"] == (
+            "published version 2 of support, labelled `production`; 2 fixed complaints are anchors now"
+        )
     ended = [record.__dict__ for record in caplog.records if record.message == "cycle ended"]
     assert [(line["cycle"], line["state"], line["verdict"]) for line in ended] == [
         ("support@dry", "done", "pass"),
