@@ -4,8 +4,9 @@ A draw is recorded before it is returned: cases that were drawn are used, also w
 them. Only ids are kept.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from itertools import islice
 
 import sqlalchemy as sa
 
@@ -36,11 +37,10 @@ class CaseUses(Records):
             known = tuple(connection.execute(before).scalars())
             if known:
                 return known
-            used = {id_ for some in chunks(case_ids) for id_ in _used(connection, prompt_id, some)}
-            fresh = [id_ for id_ in dict.fromkeys(case_ids) if id_ not in used][:limit]
+            fresh = tuple(islice(_unused(connection, prompt_id, case_ids), limit))
             rows = [_row(prompt_id, gate_id, id_, at, drawn=place) for place, id_ in enumerate(fresh)]
             insert_new(connection, case_use, rows)
-            return tuple(fresh)
+            return fresh
 
     @waiting_out
     def counts(self, prompt_id: str, *, but: str = "") -> Mapping[str, int]:
@@ -60,6 +60,9 @@ def _row(prompt_id: str, gate_id: str, case_id: str, at: datetime, drawn: int | 
     return {"prompt_id": prompt_id, "case_id": case_id, "gate_id": gate_id, "drawn": drawn, "at": at}
 
 
-def _used(connection: sa.Connection, prompt_id: str, case_ids: Sequence[str]) -> Sequence[str]:
-    found = sa.select(case_use.c.case_id).where(case_use.c.prompt_id == prompt_id, case_use.c.case_id.in_(case_ids))
-    return connection.execute(found).scalars().all()
+def _unused(connection: sa.Connection, prompt_id: str, case_ids: Iterable[str]) -> Iterator[str]:
+    """In the order given; no more is asked for than is taken."""
+    for some in chunks(case_ids):
+        found = sa.select(case_use.c.case_id).where(case_use.c.prompt_id == prompt_id, case_use.c.case_id.in_(some))
+        used = frozenset(connection.execute(found).scalars())
+        yield from (id_ for id_ in some if id_ not in used)

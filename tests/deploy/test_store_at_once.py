@@ -1,4 +1,4 @@
-"""The ledger under kill -9 and under three spenders at once: processes of their own on one database.
+"""The ledger under kill -9 and under three spenders at once, and gates that draw cases at once, on one database.
 
 On SQLite, and on the PostgreSQL server that TRACEGRAD_POSTGRES names, if any (postgresql+psycopg://...): each test
 makes a database there and drops it again.
@@ -8,14 +8,19 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 from uuid import uuid4
 
 import pytest
 import sqlalchemy as sa
 from conftest import SetClock
+from store_samples import T0
 
+from deploy.store.database import open_database
 from deploy.store.facade import Store
 from deploy.store.ledger import Ledger, StakeRow
 from gates.error_budget import SHARE
@@ -107,3 +112,22 @@ def test_three_spenders_at_once_never_overspend_and_open_a_release_once(shared_u
     for lines, releases in zip(said, asked, strict=True):
         told = {release: stake for line in lines.splitlines() for release, stake in json.loads(line).items()}
         assert told == {release: opened[release] for release in releases}
+
+
+def test_gates_that_draw_at_once_never_share_a_case(shared_url: str) -> None:
+    cases, gates, start = [f"case-{n}" for n in range(40)], ["g1", "g2", "g3"], Barrier(3)
+
+    def draw(gate: str) -> list[tuple[str, ...]]:
+        store = Store(open_database(shared_url), SetClock())
+        for step in ("begin", "after_cursor_execute"):  # others come between any two steps
+            sa.event.listen(store.engine, step, lambda *_: time.sleep(0.002))
+        start.wait()
+        looks = [f"{gate}/{look}" for look in range(4)]
+        drawn = [store.case_uses.draw("p", look, cases, limit=4, at=T0) for look in looks]
+        assert drawn == [store.case_uses.draw("p", look, cases, limit=40, at=T0) for look in looks]
+        store.close()
+        return drawn
+
+    with ThreadPoolExecutor(len(gates)) as threads:
+        drawn = [case for looks in threads.map(draw, gates) for look in looks for case in look]
+    assert sorted(drawn) == sorted(cases), "12 draws of 4 from 40: all are given, and each once"
