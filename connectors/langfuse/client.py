@@ -3,11 +3,12 @@
 It must never repeat a write by itself, and never wait longer than a minute or two on the server's behalf.
 """
 
+import gzip
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import aiohttp
 
@@ -21,6 +22,12 @@ PATIENCE_S = 120.0
 
 _PATIENT_TIMES = 5
 """429 answers to one request before we believe that the limit is not for us."""
+
+_SPANS = {
+    "Content-Type": "application/x-protobuf",
+    "Content-Encoding": "gzip",
+    "x-langfuse-ingestion-version": "4",
+}
 
 _POOL = 8
 """Connections; requests of one source are sequential, sources share a process."""
@@ -65,22 +72,24 @@ class LangfuseClient:
 
     async def get(self, path: str, params: Mapping[str, str] | None = None, *, bucket: Bucket) -> Answer:
         """GET a path below the base address. Raises what `border.of_status` says."""
-        return await self._patiently("GET", path, bucket, params=params)
+        return await self._patiently("GET", path, bucket, {"params": params})
 
     async def post(self, path: str, body: Json, *, bucket: Bucket) -> Answer:
         """POST JSON, once."""
-        return await self._patiently("POST", path, bucket, body=body)
+        return await self._patiently("POST", path, bucket, {"json": body})
 
-    async def _patiently(
-        self, method: str, path: str, bucket: Bucket, *, params: Mapping[str, str] | None = None, body: Json = None
-    ) -> Answer:
+    async def post_spans(self, path: str, message: bytes, *, bucket: Bucket) -> Answer:
+        """POST a protobuf message of OpenTelemetry, gzipped, once."""
+        return await self._patiently("POST", path, bucket, {"data": gzip.compress(message, mtime=0), "headers": _SPANS})
+
+    async def _patiently(self, method: str, path: str, bucket: Bucket, said: Mapping[str, Any]) -> Answer:
         refusals = 0
         if (pause_s := self.limiter.held_for_s(bucket)) > PATIENCE_S:
             # a daily window: a cycle that slept through it would hold its prompt all day
             raise of_status(429, "", host=self.access.base_url, retry_after_s=pause_s)
         while True:
             await self.limiter.acquire(bucket)
-            answer, retry_after_s = await self._exchange(method, path, params, body)
+            answer, retry_after_s = await self._exchange(method, path, said)
             if answer.status < 300:
                 return answer
             if answer.status == 429:
@@ -88,20 +97,18 @@ class LangfuseClient:
                 refusals += 1
                 if refusals < _PATIENT_TIMES and retry_after_s <= PATIENCE_S:
                     continue  # a refused request had no effect, so even a write may be sent again
-            said = answer.body.decode("utf-8", "replace")
-            raise of_status(answer.status, said, host=self.access.base_url, retry_after_s=retry_after_s)
+            why = answer.body.decode("utf-8", "replace")
+            raise of_status(answer.status, why, host=self.access.base_url, retry_after_s=retry_after_s)
 
-    async def _exchange(
-        self, method: str, path: str, params: Mapping[str, str] | None, body: Json
-    ) -> tuple[Answer, float]:
+    async def _exchange(self, method: str, path: str, said: Mapping[str, Any]) -> tuple[Answer, float]:
         assert self._session is not None, "enter the client first"
         host = self.access.base_url
         try:
-            async with self._session.request(method, self.access.url(path), params=params, json=body) as response:
-                said = await response.read()
+            async with self._session.request(method, self.access.url(path), **said) as response:
+                body = await response.read()
                 if response.status == 413:
                     await self._connect()  # the server leaves the old connection open, and silent
-                answer = Answer(status=response.status, body=said, date=response.headers.get("Date", ""))
+                answer = Answer(status=response.status, body=body, date=response.headers.get("Date", ""))
                 return answer, seconds(response.headers.get("Retry-After", ""))
         except TimeoutError as error:
             raise too_slow(host) from error

@@ -26,7 +26,11 @@ _BATCH = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScoreDraft:
-    """A score to be written: one per trace, observation and name."""
+    """A score to be written: one per subject and name.
+
+    Attributes:
+        trace_id: with `observation_id` for one observation of it; empty for a score of a whole experiment.
+    """
 
     trace_id: str
     name: str
@@ -34,12 +38,13 @@ class ScoreDraft:
     value: float | bool | str
     at: datetime
     observation_id: str = ""
+    experiment_id: str = ""
     comment: str = ""
 
     @property
     def id(self) -> str:
         """The same judgement has the same id, so a later one replaces it."""
-        return digest("score", self.trace_id, self.observation_id, self.name)[:32]
+        return digest("score", self.trace_id or self.experiment_id, self.observation_id, self.name)[:32]
 
 
 class _Rejection(BaseModel):
@@ -98,7 +103,6 @@ class LangfuseScores:
     def _body(self, draft: ScoreDraft) -> Json:
         body: dict[str, Json] = {
             "id": draft.id,
-            "traceId": draft.trace_id,
             "name": draft.name,
             "dataType": draft.kind,
             # the server wants 0 or 1 for a boolean
@@ -106,5 +110,10 @@ class LangfuseScores:
             "environment": self._access.own_environment,
             "timestamp": moment(draft.at),
         }
-        optional = {"observationId": draft.observation_id, "comment": draft.comment}
+        optional = {
+            "traceId": draft.trace_id,
+            "observationId": draft.observation_id,
+            "datasetRunId": draft.experiment_id,  # the wire's older word for an experiment
+            "comment": draft.comment,
+        }
         return body | {name: value for name, value in optional.items() if value}
