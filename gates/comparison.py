@@ -7,6 +7,8 @@ from gates.statistics import interval, z_score
 from optimizer.proof import Comparison
 from optimizer.types import Missing, Pair, Scored
 
+_DIGITS = 9  # means of judgements differ in their last bits where the answers do not: that is no better and no worse
+
 
 def scores(pairs: Iterable[Pair]) -> tuple[tuple[float, float], ...]:
     """(baseline, candidate) of every pair that was scored in both arms, in the given order."""
@@ -19,7 +21,7 @@ def scores(pairs: Iterable[Pair]) -> tuple[tuple[float, float], ...]:
 
 def differences(pairs: Iterable[Pair]) -> tuple[float, ...]:
     """Candidate minus baseline of every pair that was scored in both arms, in the given order."""
-    return tuple(candidate - baseline for baseline, candidate in scores(pairs))
+    return tuple(round(candidate - baseline, _DIGITS) for baseline, candidate in scores(pairs))
 
 
 def compared(pairs: Sequence[Pair]) -> Comparison:

@@ -39,7 +39,10 @@ def resourced(reading: ResourceReading, pairs: Sequence[Pair]) -> Finding:
         sentence = f"{name} was not compared: {used} of {counted(len(pairs), 'case')} have it for both versions."
         return Finding(gate=reading.gate, verdict=Verdict.PASS, sentence=sentence)
     low, high = reading.interval
-    numbers = f"{reading.ratio:.2f} times (90% interval {low:.2f} to {high:.2f}; {reading.margin:.2f} is tolerated"
+    numbers = (
+        f"{reading.ratio:.2f} times the current prompt's (90% interval {low:.2f} to {high:.2f}; up to "
+        f"{reading.margin:.2f} is tolerated"
+    )
     numbers += f"; {used} of {len(pairs)} cases have it)" if used < len(pairs) else ")"
     sentence = {
         Verdict.PASS: f"{name} stays within what is tolerated: {numbers}.",

@@ -62,7 +62,7 @@ def sliced(readings: Sequence[SliceReading], rules: GateRules) -> Finding:
             for reading in tested[:WORST]
         )
         sentences.append(
-            f"No slice is shown to be worse by more than {100 * rules.slice_loss:g} points. Worst: {worst}."
+            f"No slice is shown to be worse by more than {100 * rules.slice_loss:g} points. The lowest: {worst}."
         )
     if tested and few:
         sentences.append(f"{counted(few, 'slice has', 'slices have')} fewer than {rules.slice_cases} cases: too few.")

@@ -24,7 +24,9 @@ def listed(names: Sequence[str]) -> str:
 
 def plain(number: float) -> str:
     """A positive number that may be anywhere between a fraction and e^700, in three digits."""
-    return f"{number:.3g}" if number < 1e6 else "more than a million"
+    if number >= 1e6:
+        return "more than a million"
+    return f"{number:.3g}" if number < 1e3 else f"{float(f'{number:.3g}'):,.0f}"
 
 
 def inside(sentence: str) -> str:

@@ -22,6 +22,11 @@ def test_only_pairs_with_both_scores_differ() -> None:
     assert differences(pairs_of((0.25, 1.0), (1.0, "down"), ("down", 1.0), (1.0, 0.5))) == (0.75, -0.5)
 
 
+def test_the_last_bits_of_a_mean_are_no_difference() -> None:
+    numbers = compared(pairs_of((0.3, 0.1 + 0.2), (0.1 + 0.2, 0.3), times=30))
+    assert (numbers.better, numbers.worse, numbers.effect, numbers.z) == (0, 0, 0.0, Missing.NOT_RECORDED)
+
+
 def test_without_pairs_the_numbers_are_missing() -> None:
     missing = Missing.NOT_RECORDED
     assert compared([]) == Comparison(

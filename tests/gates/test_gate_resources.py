@@ -68,8 +68,8 @@ def told(pairs: list[Pair]) -> dict[Gate, str]:
 
 def test_sentences() -> None:
     assert told(pairs_with(*[1.05] * 30))[Gate.COST] == (
-        "The cost of an answer stays within what is tolerated: 1.05 times (90% interval 1.05 to 1.05; 1.10 is "
-        "tolerated)."
+        "The cost of an answer stays within what is tolerated: 1.05 times the current prompt's (90% interval 1.05 "
+        "to 1.05; up to 1.10 is tolerated)."
     )
     assert told(pairs_with(*[1.5] * 30))[Gate.LATENCY].startswith("The time to answer rises too far: 1.50 times")
     assert "may rise too far, more cases are needed" in told(pairs_with(*[0.5, 2.2] * 10))[Gate.LENGTH]

@@ -113,8 +113,8 @@ def test_a_pass_says_what_would_have_gone_unseen() -> None:
     finding = sliced(readings, RULES)
     assert finding.verdict is Verdict.PASS
     assert finding.sentence == (
-        "No slice is shown to be worse by more than 5 points. Worst: language:de -2.5 points on 40 cases (better on 2, "
-        f"worse on 3), where a loss of less than {100 * readings[0].smallest_loss:.0f} points may go unseen. "
+        "No slice is shown to be worse by more than 5 points. The lowest: language:de -2.5 points on 40 cases (better "
+        f"on 2, worse on 3), where a loss of less than {100 * readings[0].smallest_loss:.0f} points may go unseen. "
         "1 slice has fewer than 20 cases: too few."
     )
 
