@@ -76,12 +76,12 @@ class Pledge:
         mine = frozenset(uses.draw(self.prompt_id, gate_id, ids, limit=len(ids), at=self.clock.now()))
         return tuple(case for case in cases if case.id in mine)
 
-    def use(self, cases: Sequence[Case]) -> int:
-        """Note that the screen scores these; returns how many of them an earlier gate has scored. Blocks."""
+    def use(self, cases: Sequence[Case]) -> frozenset[str]:
+        """Note that the screen scores these; returns the ids that an earlier gate has used. Blocks."""
         uses, gate_id = self.store.case_uses, f"{self.release_id}/screen"
         before = uses.counts(self.prompt_id, but=self.release_id)
         uses.use(self.prompt_id, gate_id, [case.id for case in cases], at=self.clock.now())
-        return sum(case.id in before for case in cases)
+        return frozenset(before)
 
 
 async def claimed(order: Order, tools: Evaluators, pledge: Pledge) -> tuple[Finding, Claim | None]:

@@ -26,10 +26,10 @@ async def prove(order: Order, tools: Evaluators, pledge: Pledge) -> GateReport:
     findings = list(guards(order))
     if failing(findings):
         return decide(findings, needs=order.needs, evidence=nothing(tools))
-    reused = await asyncio.to_thread(pledge.use, order.suite.screen)
+    used = await asyncio.to_thread(pledge.use, order.suite.screen)
     screen = await screened(order, tools)
     sealed = len(await asyncio.to_thread(pledge.unseen, order.suite.sealed))
-    told = Told(order=order, screen=screen, counts=counted(order, screen.evidence, reused=reused, sealed=sealed))
+    told = Told(order=order, screen=screen, counts=counted(order, screen.evidence, used=used, sealed=sealed))
     findings += screen.findings
     if failing(findings):
         return told.report(findings)
@@ -95,7 +95,7 @@ def nothing(tools: Evaluators) -> Evidence:
     return Evidence(pairs=(), model="", evaluator=tools.plain.name)
 
 
-def counted(order: Order, evidence: Evidence, *, reused: int, sealed: int) -> CaseCount:
+def counted(order: Order, evidence: Evidence, *, used: frozenset[str], sealed: int) -> CaseCount:
     """Where the scored cases came from."""
     origins = [pair.case.origin for pair in evidence.pairs]
     return CaseCount(
@@ -103,7 +103,7 @@ def counted(order: Order, evidence: Evidence, *, reused: int, sealed: int) -> Ca
         curated=origins.count(CaseOrigin.DATASET) + origins.count(CaseOrigin.CONFIG),
         replayed=origins.count(CaseOrigin.REPLAY),
         anchors=len(order.suite.anchors),
-        reused=reused,
+        reused=sum(pair.case.id in used for pair in evidence.pairs),
         sealed=sealed,
         complaints=len(order.suite.complaints),
     )

@@ -8,8 +8,9 @@ kept, whoever owns the cycle by then. Answers that must not be used are kept too
 way without paying again. A Transient failure is not kept: the call stays in flight, and may be sent again.
 """
 
+import threading
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -119,33 +120,51 @@ class Journal(Records):
             return tuple(SpendRow(**row) for row in connection.execute(found).mappings())
 
 
+@dataclass(slots=True)
+class _Calls:
+    """The calls of one cycle in memory, with their sums."""
+
+    answers: dict[str, Answer | None] = field(default_factory=dict)
+    cost_usd: float = 0.0
+    dearest_usd: float = 0.0
+    in_flight: int = 0
+
+
 class InMemoryJournal:
-    """The same promises without a database and without a fence, for the library and for tests."""
+    """The same promises without a database and without a fence, for the library and for tests. Safe in threads."""
 
     def __init__(self) -> None:
-        self._calls: dict[str, dict[str, Answer | None]] = {}
+        self._cycles: dict[str, _Calls] = {}
+        self._lock = threading.Lock()
 
     def reserve(self, run: Run, request: ModelRequest, *, budget_usd: float | None) -> Answer | None:
         """See CallJournal."""
-        calls = self._calls.setdefault(run.cycle_id, {})
-        known = calls.get(request.key)
-        if known is None:
-            others = [answer for key, answer in calls.items() if key != request.key]
-            costs = [cost for cost in map(_cost, others) if cost is not None]
-            _check_budget(budget_usd, sum(costs), max(costs, default=0.0), others.count(None))
-            calls[request.key] = None
-        return known
+        with self._lock:
+            calls = self._cycles.setdefault(run.cycle_id, _Calls())
+            known = calls.answers.get(request.key)
+            if known is None:
+                new = request.key not in calls.answers
+                _check_budget(budget_usd, calls.cost_usd, calls.dearest_usd, calls.in_flight - (not new))
+                calls.answers[request.key] = None
+                calls.in_flight += new
+            return known
 
     def settle(self, run: Run, request: ModelRequest, answer: Answer) -> None:
         """See CallJournal."""
-        calls = self._calls.setdefault(run.cycle_id, {})
-        if calls.get(request.key) is None:
-            calls[request.key] = answer
+        with self._lock:
+            calls = self._cycles.setdefault(run.cycle_id, _Calls())
+            if calls.answers.get(request.key) is None:
+                calls.in_flight -= request.key in calls.answers
+                calls.answers[request.key] = answer
+                cost = _cost(answer) or 0.0
+                calls.cost_usd += cost
+                calls.dearest_usd = max(calls.dearest_usd, cost)
 
     def spent(self, cycle_id: str) -> Usage:
         """See CallJournal."""
-        answers = [answer for answer in self._calls.get(cycle_id, {}).values() if answer is not None]
-        return sum((_reported(answer) for answer in answers), Usage())
+        with self._lock:
+            answers = list(self._cycles[cycle_id].answers.values()) if cycle_id in self._cycles else []
+        return sum((_reported(answer) for answer in answers if answer is not None), Usage())
 
 
 def _one_more(connection: sa.Connection, run: Run, *, new: bool) -> sa.Executable:
