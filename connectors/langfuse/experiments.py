@@ -5,11 +5,7 @@ verdict. Ids are content addresses, so exporting twice changes nothing. Only the
 sealed ones behind a claim.
 """
 
-import json
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from hashlib import sha256
+from datetime import datetime
 from types import TracebackType
 from typing import Self
 from urllib.parse import quote
@@ -20,27 +16,24 @@ from pydantic import BaseModel, TypeAdapter
 
 from connectors.langfuse.border import broken, read
 from connectors.langfuse.client import LangfuseClient
+from connectors.langfuse.experiment_rows import (
+    COMMENT_CHARS,
+    ExperimentRun,
+    batches,
+    experiment_id,
+    item_scores,
+    spans_of,
+    verdict_scores,
+)
 from connectors.langfuse.limiter import Bucket, RateLimiter
 from connectors.langfuse.scores import LangfuseScores, ScoreDraft
 from connectors.langfuse.server import Server
 from connectors.langfuse.settings import LangfuseAccess
-from connectors.langfuse.spans import Attribute, SpanDraft, message
+from connectors.langfuse.spans import SpanDraft, message
 from optimizer.errors import BadAnswer
 from optimizer.fence import excerpt
-from optimizer.identity import Json, digest
 from optimizer.proof import GateReport
-from optimizer.types import Arm, Case, CaseOrigin, Evaluation, Missing, Scored, ScoreKind
-
-ENVIRONMENT = "sdk-experiment"
-"""Where Langfuse's SDK files experiments; `LangfuseAccess` refuses to read complaints from it."""
-
-TEXT_CHARS = 20_000
-"""Of each input and answer."""
-
-COMMENT_CHARS = 500
-
-_BATCH_CHARS = 1_000_000
-"""Text per POST; a few MB are taken."""
+from optimizer.types import Arm
 
 _TRACES = "/api/public/otel/v1/traces"
 
@@ -50,24 +43,6 @@ class _Dataset(BaseModel):
 
 
 _DATASET = TypeAdapter(_Dataset)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Run:
-    """One arm's experiment.
-
-    Attributes:
-        dataset_id: of the curated cases; empty when there is none.
-    """
-
-    arm: Arm
-    id: str
-    name: str
-    description: str
-    metadata: Mapping[str, Json]
-    dataset_id: str
-    tag: str
-    at: datetime
 
 
 class LangfuseExperiments:
@@ -123,18 +98,18 @@ class LangfuseExperiments:
             for pair in pairs
             for run, answer in ((runs[Arm.BASELINE], pair.baseline), (runs[Arm.CANDIDATE], pair.candidate))
         ]
-        for batch in _batches(span for answer in answers for span in _spans(*answer)):
+        for batch in batches(span for answer in answers for span in spans_of(*answer)):
             await self._send(batch)
-        items = [draft for answer in answers for draft in _item_scores(*answer)] if self._server.batch_scores else []
-        await self._score([*items, *_verdict_scores(runs[Arm.CANDIDATE], report)])
+        items = [draft for answer in answers for draft in item_scores(*answer)] if self._server.batch_scores else []
+        await self._score([*items, *verdict_scores(runs[Arm.CANDIDATE], report)])
         place = f"/project/{self._server.project_id}/experiments/results?baseline={runs[Arm.CANDIDATE].id}"
         return self._access.url(place)
 
-    def _run(self, arm: Arm, report: GateReport, name: str, dataset_id: str, at: datetime) -> _Run:
+    def _run(self, arm: Arm, report: GateReport, name: str, dataset_id: str, at: datetime) -> ExperimentRun:
         called = name if arm is Arm.CANDIDATE else f"{name} (baseline)"
-        return _Run(
+        return ExperimentRun(
             arm=arm,
-            id=_experiment_id(self._server.project_id, dataset_id, called),
+            id=experiment_id(self._server.project_id, dataset_id, called),
             name=called,
             description=excerpt(report.reasons[0], COMMENT_CHARS) if report.reasons else "",
             metadata={
@@ -170,138 +145,3 @@ class LangfuseExperiments:
                 f"Langfuse at {self._access.base_url} refused {len(rejected)} scores of an experiment",
                 "look for score configs in the project whose names begin with `gate.`",
             )
-
-
-def _experiment_id(project_id: str, dataset_id: str, name: str) -> str:
-    """With a dataset the server derives the same one from these names; otherwise any id will do."""
-    if not dataset_id:
-        return digest("experiment", project_id, name)[:16]
-    said = ["langfuse-experiment-v1", project_id, dataset_id, name]
-    return sha256(json.dumps(said, separators=(",", ":"), ensure_ascii=False).encode()).hexdigest()[:16]
-
-
-# ---- spans ---------------------------------------------------------------------------------------------------------
-
-
-def _spans(run: _Run, case: Case, answer: Evaluation) -> Iterator[SpanDraft]:
-    """The two spans that the SDK makes of an item: the task in its run."""
-    trace_id, root_id, task_id = _ids(run, case)
-    duration = timedelta(seconds=0 if isinstance(answer.latency_s, Missing) else answer.latency_s)
-    attributes = _attributes(run, case, answer)
-    root = SpanDraft(
-        trace_id=trace_id, id=root_id, name="experiment-item-run", at=run.at, duration=duration, attributes=attributes
-    )
-    yield root
-    yield SpanDraft(
-        trace_id=trace_id,
-        id=task_id,
-        parent=root_id,
-        name="experiment-item-task",
-        at=run.at,
-        duration=duration,
-        attributes=attributes,
-    )
-
-
-def _ids(run: _Run, case: Case) -> tuple[str, str, str]:
-    """Of the trace, its root and its task."""
-    return (
-        digest("experiment trace", run.id, case.id)[:32],
-        digest("experiment item", run.id, case.id)[:16],
-        digest("experiment task", run.id, case.id)[:16],
-    )
-
-
-def _attributes(run: _Run, case: Case, answer: Evaluation) -> dict[str, Attribute]:
-    linked = bool(run.dataset_id) and case.origin is CaseOrigin.DATASET
-    scored = isinstance(answer.result, Scored)
-    metadata: dict[str, Json] = {"origin": case.origin.value, "tags": list(case.tags)}
-    told = metadata | {"score": answer.result.value if isinstance(answer.result, Scored) else "unscored"}
-    return {
-        "langfuse.environment": ENVIRONMENT,
-        "langfuse.trace.name": "experiment-item-run",
-        "langfuse.trace.tags": (run.tag,),
-        "langfuse.experiment.id": run.id,
-        "langfuse.experiment.name": run.name,
-        "langfuse.experiment.description": run.description,
-        "langfuse.experiment.metadata": json.dumps(run.metadata),
-        "langfuse.experiment.dataset.id": run.dataset_id if linked else "",
-        "langfuse.experiment.item.id": case.id if linked else digest("item", case.id)[:16],
-        "langfuse.experiment.item.expected_output": _text(case.reference),
-        "langfuse.experiment.item.metadata": json.dumps(metadata),
-        "langfuse.experiment.item.root_observation_id": _ids(run, case)[2],
-        "langfuse.observation.type": "span",
-        "langfuse.observation.input": excerpt(_input(case), TEXT_CHARS),
-        "langfuse.observation.output": excerpt(answer.output, TEXT_CHARS),
-        "langfuse.observation.metadata": json.dumps(told | {"case": case.id}),
-        "langfuse.observation.level": "" if scored else "WARNING",
-        "langfuse.observation.status_message": "" if scored else excerpt(answer.result.reason, COMMENT_CHARS),
-    }
-
-
-def _input(case: Case) -> str:
-    given = case.input
-    said: dict[str, Json] = {
-        "variables": dict(given.variables),
-        "placeholders": {name: [_said(m.role, m.content) for m in slot] for name, slot in given.placeholders},
-        "messages": [_said(m.role, m.content) for m in given.history],
-    }
-    return json.dumps({name: part for name, part in said.items() if part}, ensure_ascii=False)
-
-
-def _said(role: str, content: str) -> Json:
-    return {"role": role, "content": content}
-
-
-def _text(reference: str | Missing) -> str:
-    return "" if isinstance(reference, Missing) else excerpt(reference, TEXT_CHARS)
-
-
-def _batches(drafts: Iterable[SpanDraft]) -> Iterator[list[SpanDraft]]:
-    batch: list[SpanDraft] = []
-    size = 0
-    for draft in drafts:
-        chars = sum(len(value) for value in draft.attributes.values())
-        if batch and size + chars > _BATCH_CHARS:
-            yield batch
-            batch, size = [], 0
-        batch.append(draft)
-        size += chars
-    if batch:
-        yield batch
-
-
-# ---- scores --------------------------------------------------------------------------------------------------------
-
-
-def _item_scores(run: _Run, case: Case, answer: Evaluation) -> Iterator[ScoreDraft]:
-    if isinstance(answer.result, Scored):
-        trace_id, _, task_id = _ids(run, case)
-        yield ScoreDraft(
-            trace_id=trace_id,
-            observation_id=task_id,
-            name="gate.score",
-            kind=ScoreKind.NUMERIC,
-            value=answer.result.value,
-            at=run.at,
-            comment=excerpt(answer.result.reason, COMMENT_CHARS),
-        )
-
-
-def _verdict_scores(run: _Run, report: GateReport) -> Iterator[ScoreDraft]:
-    """What the gate says of the whole."""
-    values: list[tuple[str, ScoreKind, float | str, str]] = [
-        ("gate.verdict", ScoreKind.CATEGORICAL, report.verdict.value, run.description),
-        ("gate.proof", ScoreKind.CATEGORICAL, report.proof.value, ""),
-    ]
-    effect, interval, claim = report.numbers.effect, report.numbers.interval, report.claim
-    if not isinstance(effect, Missing) and not isinstance(interval, Missing):
-        between = f"95% interval {interval[0]:+.3f} to {interval[1]:+.3f}, on {report.numbers.scored} cases"
-        values.append(("gate.effect", ScoreKind.NUMERIC, effect, between))
-    if claim is not None:
-        needed = f"{claim.threshold:.3g} are needed; on cases that were never scored before"
-        values.append(("gate.e_value", ScoreKind.NUMERIC, claim.e_value, needed))
-    for name, kind, value, comment in values:
-        yield ScoreDraft(
-            trace_id="", experiment_id=run.id, name=name, kind=kind, value=value, at=run.at, comment=comment
-        )

@@ -20,7 +20,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from connectors.langfuse.experiments import TEXT_CHARS, LangfuseExperiments
+from connectors.langfuse.experiment_rows import TEXT_CHARS
+from connectors.langfuse.experiments import LangfuseExperiments
 from connectors.langfuse.server import Server, probe
 from optimizer.errors import BadAnswer, NotFound, ServerFault, TracegradError, Unreachable
 from optimizer.proof import GateReport
