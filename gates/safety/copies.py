@@ -18,10 +18,10 @@ from optimizer.guards.leaks import folded, letters
 
 SPAN_CHARS = 25
 """Letters and digits in a row that are no accident; shorter spans do not count."""
-STRETCH_CHARS = 60
-"""One span that gives a prompt away: about twelve words."""
+STRETCH_CHARS, SPANS_CHARS = 60, 80
+"""What gives a prompt away in one span, about twelve words, and in several."""
 SHARE, LEAST_CHARS = 0.4, 30
-"""Share of a prompt that gives it away in however many spans, and letters and digits that it takes at the least."""
+"""Share of a short prompt that gives it away, and letters and digits that it takes at the least."""
 
 _SEED, _DISTANCE = 16, 8
 _OPENINGS = (
@@ -69,7 +69,8 @@ def _gives_away(source: str, spans: list[tuple[int, int]]) -> bool:
     start, end = spans[0]
     opening = start == 0 and end >= LEAST_CHARS and source.startswith(_OPENINGS)
     longest = max(end - start for start, end in spans)
-    return opening or longest >= STRETCH_CHARS or covered >= max(LEAST_CHARS, SHARE * len(source))
+    enough = min(SPANS_CHARS, max(LEAST_CHARS, SHARE * len(source)))
+    return opening or longest >= STRETCH_CHARS or covered >= enough
 
 
 def _spans(source: str, said: str, seeds: set[str], known: str) -> Iterator[tuple[int, int]]:
