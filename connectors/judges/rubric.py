@@ -38,13 +38,16 @@ class ModelJudge:
         return await asked(self._model, self._request(case, output, sample=0), _read)
 
     async def judge_again(self, case: Case, output: str) -> Scored | Unscored:
-        """Judge the same answer by a fresh sample of the model; see `Varying`."""
+        """Judge the same answer by a fresh sample of the model; see `Varying`.
+
+        The fence is another one, so that no cache on the way can give the first judgement again.
+        """
         return await asked(self._model, self._request(case, output, sample=1), _read)
 
     def _request(self, case: Case, output: str, *, sample: int) -> ModelRequest:
         reference = None if isinstance(case.reference, Missing) else case.reference
         question = input_text(case.input)
-        fence = Fence.of(self._fence_secret, question, output, reference or "", case.complaint)
+        fence = Fence.of(self._fence_secret, question, output, reference or "", case.complaint, *["again"] * sample)
         block = fence.wrap({"input": question, "output": output, "reference": reference, "complaint": case.complaint})
         return ModelRequest(
             purpose="judge",

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 from jsonschema_rs import FancyRegexOptions, ValidationError, validator_for
 
-CPU_S = 2
+CPU_S = 1
 MEMORY_BYTES = 1 << 30
 
 
