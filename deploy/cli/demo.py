@@ -1,7 +1,7 @@
 """`tracegrad demo`: the whole loop, watched, against a simulated world in a process of its own.
 
-The only difference to production is the addresses: Langfuse, model and promptfoo are reached over the same protocols,
-and the cycle runs through the same workflow as the daemon's. Every number that it prints is simulated.
+The only difference to production is the addresses: Langfuse and the model are reached over the same protocols, and the
+cycle runs through the same workflow as the daemon's. Every number that it prints is simulated.
 """
 
 import asyncio
@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from connectors.promptfoo.runtime import locate
 from deploy import overview
 from deploy.cli.console import Terminal
 from deploy.cli.exits import COULD_NOT_RUN, DONE
@@ -59,9 +58,8 @@ prompts:
       replayed: 60
       sealed: 100  # production inputs that are kept for the proof
       evaluator: contains
-      assertions: [{{type: not-contains, value: "As an AI", weight: 0.1}}]
+      cost_margin: 1.5  # a short prompt grows by a few lines
 state_dir: {state}
-node_dir: {node}
 """
 
 NULL_LINE = "Be polite, and keep a friendly tone throughout."
@@ -81,16 +79,14 @@ class Demo:
 def command(options: Options, *, folder: Path, fresh: bool) -> int:
     """Seed, run a cycle, show two edits refused, say where to look."""
     terminal = Terminal(as_json=options.as_json)
-    node = Path(".node")
-    locate(node)
     config = folder / "tracegrad.yaml"
     make_room(folder, config, fresh=fresh)
     terminal.say("Tracegrad demo", style="bold")
     terminal.say("Every number below comes from a simulated model and says nothing about yours.")
     terminal.say()
     with simulated_world(folder, terminal) as world:
-        places = {"state": json.dumps(str(folder / "state")), "node": json.dumps(str(node))}
-        config.write_text(FIRST_LINE + SETTINGS.format(**world, **places), encoding="utf-8")
+        state = json.dumps(str(folder / "state"))
+        config.write_text(FIRST_LINE + SETTINGS.format(**world, state=state), encoding="utf-8")
         demo = Demo(folder=folder, config=config, settings=load(config), terminal=terminal)
         return watch(demo, world)
 
@@ -178,7 +174,7 @@ async def gate_line(demo: Demo, line: str, progress: Stages) -> dict[str, Any]:
         prompt = house.settings.prompt(PROMPT)
         body = (await house.registry.head(PROMPT)).production.body
         assert isinstance(body, str)
-        change = Change(prompt=prompt, candidate=f"{body.rstrip()}\n{line}\n")
+        change = Change(prompt=prompt, candidate=f"{body.rstrip()}\n{line}\n", claim=True)
         return dict(as_document(await judged(house, change, Till())))
 
 
