@@ -182,9 +182,9 @@ class GateSettings(Section):
     max_cases: int = Field(default=400, ge=1, le=100_000)
     claim: bool = True
     claim_budget: float = Field(default=0.5, gt=0, le=1)
-    cost_margin: float = Field(default=1.10, ge=1)
-    latency_margin: float = Field(default=1.25, ge=1)
-    length_margin: float = Field(default=1.25, ge=1)
+    cost_margin: float = Field(default=1.5, ge=1)
+    latency_margin: float = Field(default=1.5, ge=1)
+    length_margin: float = Field(default=1.5, ge=1)
     timeout_s: float = Field(default=900.0, gt=0)
 
     @field_validator("evaluator")

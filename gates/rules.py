@@ -47,9 +47,9 @@ class GateRules:
     second_tries: int = 10
     second_veto_at: int = 7
     most_confirmed: int = 7
-    cost_margin: float = 1.10
-    latency_margin: float = 1.25
-    length_margin: float = 1.25
+    cost_margin: float = 1.5
+    latency_margin: float = 1.5
+    length_margin: float = 1.5
     judge_floor: float = 0.2
     judge_humans: int = 30
     order_bias: float = 0.3

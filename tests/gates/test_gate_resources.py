@@ -12,7 +12,7 @@ from optimizer.proof import Gate, ResourceReading
 from optimizer.types import Arm, Missing, Pair, Verdict
 from tests.gates.pair_samples import a_pair, an_answer
 
-RULES = GateRules()
+RULES = GateRules(cost_margin=1.10, latency_margin=1.25, length_margin=1.25)
 
 
 def pairs_with(*ratios: float, seconds: float = 0.2) -> list[Pair]:
