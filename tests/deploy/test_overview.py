@@ -8,7 +8,7 @@ from house_samples import BODY, FIXED, World
 
 from deploy import overview
 from deploy.collecting import collect
-from deploy.gating import gate
+from deploy.gating.stage import gate
 from deploy.optimizing import find_candidate
 from deploy.release import publish
 from deploy.store.facade import Store

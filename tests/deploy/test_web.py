@@ -12,7 +12,7 @@ from house_samples import FIXED, World, critic_and_rewriter
 
 from connectors.memory import ScriptedModel
 from deploy.collecting import collect
-from deploy.gating import gate
+from deploy.gating.stage import gate
 from deploy.lifecycle import CycleState
 from deploy.metrics import metrics_of
 from deploy.optimizing import find_candidate
@@ -99,10 +99,15 @@ async def test_a_cycle_shows_its_diff_reasons_verdict_and_what_was_not_used(worl
     assert "customers were not understood 2 complaints from 2 sources, such as: It never asked for my number" in said
     assert 'href="https://cloud.langfuse.com/project/p1/traces/t1"' in answer.text
     assert "Gate: pass" in said
-    assert "The evidence that it is better (e-value) stands at over a million; a pass needs 20." in said
-    for row in ("Score before 0.200", "Score after 0.900", "Difference +70.0 points", "Cases 100 judged"):
-        assert row in said
-    assert re.search(r"95% interval \+\d+\.\d to \+\d+\.\d", said)
+    for told in (
+        "Screen pass",
+        "Difference +70.0 points",
+        "Score before, of 100 20.0 (",
+        "Score after, of 100 90.0 (",
+        "Cases 100 judged",
+    ):
+        assert told in said
+    assert re.search(r"Difference \+70\.0 points \(\+\d+\.\d to \+\d+\.\d\)", said)
     assert re.search(r"Not used edit .+ 1 History", said)
     assert "example.com" not in said
     assert "Meta-prompts: critic v3, repair v1, rewriter v3." in said
@@ -137,7 +142,15 @@ async def test_hostile_text_stays_text(world: World) -> None:
 
 async def test_every_answer_forbids_scripts(world: World) -> None:
     async with browser(world) as visitor:
-        for address in ("/", "/cycles/none", "/nowhere", "/healthz", "/metrics", "/static/tracegrad.css"):
+        for address in (
+            "/",
+            "/cycles/none",
+            "/nowhere",
+            "/healthz",
+            "/metrics",
+            "/static/tracegrad.css",
+            "/static/report.css",
+        ):
             headers = (await visitor.get(address)).headers
             assert headers["content-security-policy"].startswith("default-src 'none'; style-src 'self';")
             assert "unsafe" not in headers["content-security-policy"]
@@ -160,7 +173,7 @@ async def test_what_is_not_there_is_said_in_a_sentence(world: World) -> None:
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
 async def test_it_can_only_be_read(world: World, method: str) -> None:
     async with browser(world) as visitor:
-        for address in ("/", "/cycles/x", "/healthz", "/metrics", "/static/tracegrad.css"):
+        for address in ("/", "/cycles/x", "/healthz", "/metrics", "/static/tracegrad.css", "/static/report.css"):
             assert (await visitor.request(method, address)).status_code == 405
         assert (await visitor.head("/")).status_code == 200
 
