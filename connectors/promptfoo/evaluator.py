@@ -145,9 +145,9 @@ def _judged(answer: Answer, grade: Scored | Unscored | None, rows: Sequence[Row]
     if isinstance(grade, Unscored):
         return grade
     row = rows[0] if len(rows) == 1 else None
-    if row is None or row.is_error or not 0.0 <= row.score <= 1.0:
+    if row is None or row.is_error or row.value is None:
         return Unscored(reason="promptfoo could not judge this answer")
     if row.response is None or row.response.output != answer.output:  # the assertions judged something else, then
         return Unscored(reason="promptfoo changed the answer before judging it")
     # promptfoo's weighted score of our judgement and the owner's assertions, with the reasons of both
-    return Scored(value=row.score, reason="; ".join([grade.reason, *(f"fails '{kind}'" for kind in row.complaints)]))
+    return Scored(value=row.value, reason="; ".join([grade.reason, *(f"fails '{kind}'" for kind in row.complaints)]))

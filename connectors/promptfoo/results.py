@@ -13,6 +13,9 @@ from optimizer.types import Arm
 UNJUDGED = "tracegrad-gave-no-judgement"
 """Stands in every error that a grader of ours answers, so that it is known in promptfoo's reasons."""
 
+ROUNDING = 1e-9
+"""How far a score may lie outside its scale: a cosine of a text with itself can come out a little above 1."""
+
 # the pinned promptfoo takes these for failures of the answer, and they are failures of the grader
 _GRADER_FAILED = re.compile(
     rf"{UNJUDGED}|^(?:API call error|API error|No output$|Request timed out"
@@ -76,6 +79,11 @@ class Row(_Part):
     grading: _Grading | None = Field(default=None, alias="gradingResult")
     response: _Response | None = None
     test: _Test = Field(alias="testCase")
+
+    @property
+    def value(self) -> float | None:
+        """The score on the scale from 0 to 1, rounding forgiven; None when the owner uses another scale."""
+        return min(1.0, max(0.0, self.score)) if -ROUNDING <= self.score <= 1.0 + ROUNDING else None
 
     @property
     def is_error(self) -> bool:

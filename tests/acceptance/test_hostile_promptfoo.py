@@ -24,9 +24,9 @@ from connectors.promptfoo.owner.evaluator import OwnerEvaluator
 from connectors.promptfoo.process import WRAPPER, environment
 from connectors.promptfoo.runtime import Runtime, install
 from connectors.promptfoo.settings import EvaluatorSettings
-from optimizer.ports import Judge, ModelReply, ModelRequest
+from optimizer.ports import ModelReply, ModelRequest
 from optimizer.prompts import Message, PromptVersion
-from optimizer.types import Arm, Case, CaseInput, CaseOrigin, Evidence, Scored, Usage
+from optimizer.types import Arm, Case, CaseInput, CaseOrigin, Evidence, Missing, Scored, Usage
 
 pytestmark = pytest.mark.slow
 
@@ -102,8 +102,8 @@ class Echo:
         return ModelReply(text=text, model=request.model, usage=Usage(calls=1))
 
 
-def everything(model: Echo, *found: Evidence) -> str:
-    evaluations = [arm for evidence in found for pair in evidence.pairs for arm in (pair.baseline, pair.candidate)]
+def everything(model: Echo, found: Evidence) -> str:
+    evaluations = [arm for pair in found.pairs for arm in (pair.baseline, pair.candidate)]
     return "\0".join([*model.said, *(e.output for e in evaluations), *(e.result.reason for e in evaluations)])
 
 
@@ -116,34 +116,29 @@ async def by_the_product(trap: Trap, runtime: Runtime) -> str:
     """Hostile inputs, answers, references, complaints and recorded answers, judged by comparison and by a model."""
     cases = [
         Case(
-            id=f"case-{number}",
+            id=f"case-{number}-{'judged' if isinstance(reference, Missing) else 'compared'}",
             origin=CaseOrigin.DATASET,
             input=CaseInput(history=(Message(role="user", content=text),)),
-            reference=text,
+            reference=reference,
             source_key=f"source-{number}",
             complaint=text,
             recorded_output=text,
         )
         for number, text in enumerate(trap.texts)
+        for reference in (text, Missing.NO_REFERENCE)
     ]
     model = Echo()
-    judges: tuple[Judge, ...] = (
-        MatchingJudge(Match.EXACT),
-        ModelJudge(model, "sim-judge", "Be kind.", fence_secret=b"secret"),
-    )
-    found = []
-    for judge in judges:
-        settings = EvaluatorSettings(
-            task_model="sim-task", timeout_s=120.0, assertions=({"type": "not-contains", "value": IN_A_FILE},)
-        )
-        evidence = await PromptfooEvaluator(runtime, model, judge, settings).compare(arms(), cases)
-        assert evidence.complete, evidence.note
-        results = [arm.result for pair in evidence.pairs for arm in (pair.baseline, pair.candidate)]
-        assert [r.value for r in results if isinstance(r, Scored)] == [1.0] * (2 * len(cases))
-        outputs = {pair.case.id: pair.candidate.output for pair in evidence.pairs}
-        assert outputs == {case.id: case.reference for case in cases}
-        found.append(evidence)
-    return everything(model, *found)
+    rubric = ModelJudge(model, "sim-judge", "Be kind.", fence_secret=b"secret")
+    judge = MatchingJudge(Match.EXACT, otherwise=rubric)
+    owners = {"type": "not-contains", "value": IN_A_FILE}
+    settings = EvaluatorSettings(task_model="sim-task", timeout_s=120.0, assertions=(owners,))
+    found = await PromptfooEvaluator(runtime, model, judge, settings).compare(arms(), cases)
+    assert found.complete, found.note
+    results = [arm.result for pair in found.pairs for arm in (pair.baseline, pair.candidate)]
+    assert [r.value for r in results if isinstance(r, Scored)] == [1.0] * (2 * len(cases))
+    outputs = {pair.case.id: pair.candidate.output for pair in found.pairs}
+    assert outputs == {case.id: case.complaint for case in cases}
+    return everything(model, found)
 
 
 async def by_the_owners_tests(trap: Trap, runtime: Runtime) -> str:

@@ -145,12 +145,13 @@ def _result(answers: Sequence[Answer], rows: Sequence[Row]) -> Scored | Unscored
     if unscored is not None:
         return unscored
     judged = [row for row in rows if not row.is_error]
+    scores = [row.value for row in judged if row.value is not None]
     short = len(rows) < len(answers) or (len(judged) < len(rows) and not failures)
-    if short or any(not 0.0 <= row.score <= 1.0 for row in judged):
+    if short or len(scores) < len(judged):
         return Unscored(reason="promptfoo could not judge this answer")
     if any(row.is_unjudged for row in judged):
         return Unscored(reason="a grader of the owner's assertions gave no judgement")
-    value = sum(row.score for row in judged) / len(rows)
+    value = sum(scores) / len(rows)
     passed = not failures and all(row.success for row in judged)
     broken = dict.fromkeys(kind for row in judged for kind in row.complaints)
     said = [*(f.reason for f in failures if isinstance(f, Scored)), *(f"fails '{kind}'" for kind in broken)]

@@ -117,7 +117,7 @@ class Reading:
 
 
 def inside(project: Project, written: Test, folder: Path) -> Test:
-    """A test with absolute references. Files of variables start at the folder that names them, all others at the base."""
+    """A test with absolute references: files of variables start at the folder that names them, others at the base."""
     said = {name: project.absolute(value) for name, value in written.items() if name not in ("vars", "assert")}
     if "vars" in written:
         apart = isinstance(written["vars"], str | list)
