@@ -58,7 +58,6 @@ prompts:
       replayed: 60
       sealed: 100  # production inputs that are kept for the proof
       evaluator: contains
-      cost_margin: 1.5  # a short prompt grows by a few lines
 state_dir: {state}
 """
 

@@ -67,7 +67,7 @@ def command(options: Options, wanted: Wanted) -> int:
 def change_of(settings: Settings, wanted: Wanted) -> Change:
     """What is to be judged, from the files and the settings. Raises BadSettings, BadInput."""
     prompt = settings.prompt(wanted.prompt)
-    changed: dict[str, Any] = {"claim": wanted.claim}
+    changed: dict[str, Any] = {"claim": True} if wanted.claim else {}
     if wanted.attacks is not None:
         changed["attacks"] = wanted.attacks
     return Change(

@@ -55,9 +55,10 @@ prompts:
       max_cases: 400
       claim: true                         # prove on sealed cases what is to be published; false only screens
       claim_budget: 0.5                   # chance of a false claim in a year
-      # cost_margin: 1.1                  # how much dearer, slower and longer answers may become
-      # latency_margin: 1.25
-      # length_margin: 1.25
+      # cost_margin: 1.5                  # how much dearer, slower and longer answers may become
+      # latency_margin: 1.5
+      # length_margin: 1.5
+      # export: true                      # show what was compared in Langfuse, as two experiments
 
 state_dir: .tracegrad                     # database and journal
 node_dir: .node                           # `tracegrad setup-node` installs promptfoo here
