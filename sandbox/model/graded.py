@@ -15,7 +15,9 @@ from sandbox.model.wire import Call
 
 _RUBRIC = re.compile(r"<Output>\s*(.*)\s*</Output>\s*<Rubric>\s*(.*)\s*</Rubric>", re.DOTALL)
 _CLOSED = re.compile(r"\[Submission\]: (.*?)\n\*\*\*\n\[Criterion\]: (.*?)\n\*\*\*", re.DOTALL)
-_FACTS = re.compile(r"\[Expert\]: (.*?)\n\*+\n\s*\[Submission\]: (.*?)\n\*+", re.DOTALL)
+_FACTS = re.compile(
+    r"<expert_answer>\s*(.*?)\s*</expert_answer>\s*<submitted_answer>\s*(.*?)\s*</submitted_answer>", re.DOTALL
+)
 _WORD = re.compile(r"\w{4,}")
 _ABOUT = frozenset(
     (

@@ -16,7 +16,7 @@ EMBEDDER = "sim-embed"
 SCHEMA_NOTE = "Reply with one JSON object that follows this JSON schema:"
 """After these words the schema stands in the system message, for servers without structured replies."""
 
-_GRADED = ("<Rubric>", "[Criterion]:", "[Expert]:")
+_GRADED = ("<Rubric>", "[Criterion]:", "<expert_answer>")
 """What promptfoo's own graders have in their requests."""
 
 
