@@ -32,8 +32,9 @@ def choose(
 def divided(cases: Iterable[Case], *, secret: bytes, share: float) -> tuple[tuple[Case, ...], tuple[Case, ...]]:
     """Recorded cases that may be looked at, and those kept for claims: (open, sealed).
 
-    A source is on one side for ever. Of each source there is its newest case that is not longer than `REPLAYED_CHARS`,
-    so new traffic gives new cases. Both sides are in an order that nobody without the secret can choose.
+    A source stays on its side for as long as the share stays; cases without a source count as one source, together.
+    Of each source there is its newest case that is not longer than `REPLAYED_CHARS`, so new traffic gives new cases.
+    Both sides are in an order that nobody without the secret can choose.
 
     Args:
         secret: whoever does not know it cannot choose the side that his cases fall on.
@@ -44,7 +45,8 @@ def divided(cases: Iterable[Case], *, secret: bytes, share: float) -> tuple[tupl
         other = newest.get(case.source_key)
         if _chars(case.input) <= REPLAYED_CHARS and (other is None or _freshness(case) > _freshness(other)):
             newest[case.source_key] = case
-    placed = {source: place(source, secret) for source in newest}
+    # a hash of its own: the search divides the same sources by the same secret, and trains on one side of that
+    placed = {source: place(f"sealed {source}", secret) for source in newest}
     ordered = sorted(newest.values(), key=lambda case: hmac.digest(secret, case.id.encode(), "sha256"))
     closed = tuple(case for case in ordered if placed[case.source_key] < share)
     return tuple(case for case in ordered if placed[case.source_key] >= share), closed

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from gates.cases import REPLAYED_CHARS, choose, divided
 from optimizer.prompts import Message
+from optimizer.search.split import split
 from optimizer.types import Case, CaseInput, CaseOrigin, Missing
 
 
@@ -72,6 +73,12 @@ def test_a_source_stays_on_its_side_when_others_come_and_the_secret_decides() ->
 
     assert sealed(TRAFFIC[:150]) == sealed(TRAFFIC) & {case.source_key for case in TRAFFIC[:150]}
     assert sealed(TRAFFIC) != sealed(TRAFFIC, b"another")
+
+
+def test_what_the_search_trains_on_is_not_what_is_sealed() -> None:
+    trained = {case.source_key for case in split(TRAFFIC, secret=SECRET, shares=(0.5, 0.25, 0.25)).train}
+    both = [case for case in divided(TRAFFIC, secret=SECRET, share=0.5)[1] if case.source_key in trained]
+    assert 12 < len(both) < 38  # a half of a half of 100 sources
 
 
 def test_new_traffic_of_a_source_gives_a_new_case() -> None:
