@@ -8,10 +8,11 @@ afterwards, as anchors; whether that works never changes the release.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from deploy.collecting import ended, number_in
 from deploy.gating.anchoring import keep_fixed
+from deploy.gating.stage import gated_at
 from deploy.lifecycle import CycleState, ReleaseState
 from deploy.store.fence import Run
 from deploy.store.releases import ReleaseRow
@@ -76,11 +77,6 @@ async def insist(house: House, run: Run, key: str, send: Callable[[str], Awaitab
         except Transient as error:
             await asyncio.sleep(min(max(pause_s, error.retry_after_s), PAUSES_S[-1]))
     return await house.store.effects.once(run, key, send)
-
-
-def gated_at(house: House, run: Run) -> datetime:
-    """When the gate began: as old as that is the evidence, however long the cycle was interrupted since."""
-    return next(e.at for e in house.store.cycles.events(run.cycle_id) if e.state is CycleState.GATING)
 
 
 def propose(house: House, run: Run, proposal: Proposal) -> ReleaseRow:

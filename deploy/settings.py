@@ -185,6 +185,7 @@ class GateSettings(Section):
     cost_margin: float = Field(default=1.5, ge=1)
     latency_margin: float = Field(default=1.5, ge=1)
     length_margin: float = Field(default=1.5, ge=1)
+    export: bool = True
     timeout_s: float = Field(default=900.0, gt=0)
 
     @field_validator("evaluator")

@@ -11,17 +11,13 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from connectors.judges.matching import Match, MatchingJudge
-from connectors.judges.rubric import ModelJudge
 from connectors.langfuse.datasets import LangfuseCaseSource
+from connectors.langfuse.experiments import LangfuseExperiments
 from connectors.langfuse.limiter import Bucket, RateLimiter
 from connectors.langfuse.registry import LangfuseRegistry
 from connectors.langfuse.server import Server, probe
 from connectors.langfuse.settings import LangfuseAccess
 from connectors.langfuse.traces import LangfuseTraceSource
-from connectors.promptfoo.evaluator import PromptfooEvaluator
-from connectors.promptfoo.runtime import locate
-from connectors.promptfoo.settings import EvaluatorSettings
 from deploy.clock import SystemClock
 from deploy.endpoint import language_model
 from deploy.gating.evaluators import evaluators
@@ -44,7 +40,11 @@ def silent(_stage: str, _done: int, _total: int) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class House:
-    """Everything that a cycle touches."""
+    """Everything that a cycle touches.
+
+    Attributes:
+        experiments: where gate reports are shown; None for a house without.
+    """
 
     settings: Settings
     clock: Clock
@@ -54,6 +54,7 @@ class House:
     cases: CaseSource
     registry: PromptRegistry
     model: LanguageModel
+    experiments: LangfuseExperiments | None
     capacity: asyncio.Semaphore
     progress: Progress
 
@@ -93,6 +94,7 @@ async def opened(settings: Settings, *, progress: Progress = silent) -> AsyncIte
         LangfuseCaseSource(access, limiter=limiter) as cases,
         LangfuseRegistry(access) as registry,
         language_model(settings) as model,
+        LangfuseExperiments(access, server, limiter=limiter) as experiments,
     ):
         yield House(
             settings=settings,
@@ -103,6 +105,7 @@ async def opened(settings: Settings, *, progress: Progress = silent) -> AsyncIte
             cases=cases,
             registry=registry,
             model=model,
+            experiments=experiments,
             capacity=asyncio.Semaphore(settings.model.concurrency),
             progress=progress,
         )

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from deploy.collecting import losses_about, recent_inputs
 from deploy.gating.agreement import agreement
 from deploy.gating.claiming import Pledge
+from deploy.gating.exporting import export
 from deploy.gating.order import Order
 from deploy.gating.proving import prove
 from deploy.gating.stage import suite_of
@@ -74,7 +75,7 @@ async def judged(house: House, change: Change, till: Till) -> GateReport:
         BadInput: the candidate is another kind of prompt; a dataset is empty, or an evaluator cannot be used.
         Transient, Permanent: what the house's connectors raise; nothing was decided.
     """
-    prompt = change.prompt
+    prompt, began = change.prompt, house.clock.now()
     head = await house.registry.head(prompt.name, label=prompt.label)
     baseline = head.production
     if change.baseline is not None:
@@ -96,8 +97,9 @@ async def judged(house: House, change: Change, till: Till) -> GateReport:
             human=await agreement(house, prompt, tools),
         )
         pledge = await asyncio.to_thread(Pledge.of, house.store, house.clock, order, tools)
-        report = await prove(order, tools, pledge)
-    return replace(report, usage=till.paid)
+        report = replace(await prove(order, tools, pledge), usage=till.paid)
+    await export(house, prompt, report, candidate_sha=order.candidate_sha, run_name=till.gate_id, at=began)
+    return report
 
 
 def alike(body: Body, other: Body, what: str) -> Body:

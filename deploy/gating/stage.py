@@ -1,12 +1,13 @@
 """The gate stage of a cycle: a candidate against its parent, a verdict that is given once, and only a pass goes on."""
 
 import asyncio
-import logging
 from dataclasses import replace
+from datetime import datetime
 
 from deploy.collecting import ended, ids_in, losses_about
 from deploy.gating.agreement import agreement
 from deploy.gating.claiming import Pledge
+from deploy.gating.exporting import export
 from deploy.gating.order import Order
 from deploy.gating.proving import prove
 from deploy.gating.suite import Recorded, Suite, assembled
@@ -15,14 +16,13 @@ from deploy.optimizing import source_texts
 from deploy.settings import PromptSettings
 from deploy.store.fence import Run
 from deploy.wiring import House, source_secret
-from optimizer.identity import Json
+from optimizer.identity import Json, digest
+from optimizer.prompts import body_json
 from optimizer.proof import GateReport, Proof
 from optimizer.types import Candidate, Generation, Gradient, Verdict
 
 PURPOSES = ("task", "judge")
 """What the gate's model calls are for."""
-
-log = logging.getLogger("tracegrad")
 
 
 async def gate(house: House, run: Run, state: dict[str, Json]) -> dict[str, Json]:
@@ -36,9 +36,18 @@ async def gate(house: House, run: Run, state: dict[str, Json]) -> dict[str, Json
         at = house.clock.now()
         await asyncio.to_thread(house.store.reports.save, run.cycle_id, candidate.id, report, at=at)
     await asyncio.to_thread(house.store.cycles.note, run.cycle_id, verdict=report.verdict)
+    began = await asyncio.to_thread(gated_at, house, run)
+    sha = digest(body_json(candidate.body))
+    prompt = house.settings.prompt(run.prompt)
+    await export(house, prompt, report, candidate_sha=sha, run_name=run.cycle_id, at=began)
     if report.verdict is not Verdict.PASS:
         return ended("done", report.reasons[0])
     return state
+
+
+def gated_at(house: House, run: Run) -> datetime:
+    """When the gate began: as old as that is the evidence, however long the cycle was interrupted since. Blocks."""
+    return next(e.at for e in house.store.cycles.events(run.cycle_id) if e.state is CycleState.GATING)
 
 
 async def judged(house: House, run: Run, state: dict[str, Json], candidate: Candidate) -> GateReport:

@@ -142,6 +142,7 @@ class World:
             cases=self.cases,
             registry=self.registry,
             model=self.model,
+            experiments=None,
             capacity=asyncio.Semaphore(self.calls_at_once),
             progress=silent,
             judge=self.judge,
