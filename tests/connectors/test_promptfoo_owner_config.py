@@ -274,7 +274,10 @@ def test_graders_that_speak_our_protocol_are_asked_by_their_name(tmp_path: Path)
     assert asserted[0] == {
         "type": "llm-rubric",
         "value": "x",
-        "provider": {"id": "openai:chat:gpt-9", "config": {"temperature": 0.2}},
+        "provider": {
+            "text": {"id": "openai:chat:gpt-9", "config": {"temperature": 0.2}},
+            "embedding": {"id": "openai:embedding:e", "config": {}},
+        },
     }
     assert owner.common["options"] == {
         "provider": {

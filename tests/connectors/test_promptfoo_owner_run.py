@@ -89,6 +89,7 @@ async def test_assertions_run_as_they_are_written_and_see_no_secret(
         },
         {**a_test("several", {"type": "contains", "value": "one"}), "vars": {"question": ["one", "two"]}},
         a_test("scale", {"type": "javascript", "value": "7"}),
+        a_test("best of two", right, {"type": "max-score"}),
         "rows.csv",
     ]
     owner = load(
@@ -115,8 +116,8 @@ async def test_assertions_run_as_they_are_written_and_see_no_secret(
         "several": 0.49,
         "scale": unjudged,
     }
-    assert by_name(owner, evidence, Arm.BASELINE) == expected
-    assert by_name(owner, evidence, Arm.CANDIDATE) == expected
+    assert by_name(owner, evidence, Arm.BASELINE) == {**expected, "best of two": 1.0}
+    assert by_name(owner, evidence, Arm.CANDIDATE) == {**expected, "best of two": 0.0}
     asked = {request.messages[-1].content for request in model.requests}
     assert {"Ada: KIND", "from a file", "one", "two", "a, b"} <= asked
     assert {request.messages[0].content for request in model.requests} == {"Answer.", "Answer well."}
@@ -153,6 +154,7 @@ async def test_graders_are_our_model_and_one_that_fails_blames_no_answer(runtime
         a_test("named", {**rubric, "provider": "openai:chat:gpt-9"}),
         a_test("crash", {"type": "contains", "value": "answer"}),
         a_test("outage", {"type": "contains", "value": "answer"}),
+        a_test("best of two", {"type": "contains", "value": "answer"}, {"type": "max-score"}),
         a_test("near", {"type": "similar", "value": "I answer: near", "threshold": 0.9}),
         a_test("far", {"type": "similar", "value": "something of which nothing is true", "threshold": 0.9}),
     ]
@@ -172,6 +174,8 @@ async def test_graders_are_our_model_and_one_that_fails_blames_no_answer(runtime
     assert (baseline["sees the prompt"], candidate["sees the prompt"]) == (0.0, 1.0)
     assert (baseline["crash"], candidate["crash"]) == (1.0, 0.0)
     assert baseline["outage"] == candidate["outage"] == "unscored: the model does not answer"
+    # of two equal answers the first one wins; in every other sample that is the candidate's
+    assert (baseline["best of two"], candidate["best of two"]) == (0.0, 1.0)
     assert baseline["near"] == pytest.approx(1.0)
     assert isinstance(baseline["far"], float)
     assert baseline["far"] < 0.5

@@ -82,7 +82,7 @@ class OwnerEvaluator:
         workdir = Path(tempfile.mkdtemp(prefix="tracegrad-"))
         try:
             async with gateway:
-                rows, note = await self._run(gateway, cases, workdir)
+                rows, note = await self._run(gateway, cases, workdir, sample)
                 pairs = tuple(_pair(case, gateway, rows) for case in cases)
         finally:
             await asyncio.to_thread(shutil.rmtree, workdir, ignore_errors=True)
@@ -102,9 +102,9 @@ class OwnerEvaluator:
         )
 
     async def _run(
-        self, gateway: OwnerGateway, cases: Sequence[Case], workdir: Path
+        self, gateway: OwnerGateway, cases: Sequence[Case], workdir: Path, sample: int
     ) -> tuple[dict[Key, list[Row]], str]:
-        config = await asyncio.to_thread(written, workdir, gateway.url, self._owner, cases)
+        config = await asyncio.to_thread(written, workdir, gateway.url, self._owner, cases, sample=sample)
         ended = await run(
             self._runtime,
             workdir,

@@ -15,22 +15,16 @@ ADDRESSES = frozenset({"apiBaseUrl", "apiHost", "apiKey", "apiKeyEnvar", "organi
 """Where the owner would send it; here it is the gateway that knows."""
 
 
-def routed(provider: Json, *, embedding_model: str) -> Json:
-    """A grader that asks the gateway; None when it cannot be the one that is named."""
-    if isinstance(provider, str):
-        return _client(provider, {}, embedding_model)
-    if not isinstance(provider, dict):
-        return None
-    if "id" in provider:
-        config = provider.get("config") or {}
-        named = provider["id"]
-        if not isinstance(config, dict) or not isinstance(named, str) or config.keys() - KEPT - ADDRESSES:
+def routed(provider: Json, *, judge_model: str, embedding_model: str) -> Json:
+    """Graders that ask the gateway, ours where the owner names none; null when one cannot be the one that is named."""
+    listed = provider if isinstance(provider, dict) and "id" not in provider else {"": provider}
+    graders = standard(judge_model, embedding_model)
+    for kind, named in listed.items():
+        client = _client(named, embedding_model)
+        if client is None or kind not in ("", "text", "embedding"):
             return None
-        return _client(named, {name: config[name] for name in config.keys() & KEPT}, embedding_model)
-    parts = {kind: routed(part, embedding_model=embedding_model) for kind, part in provider.items()}
-    if not parts or parts.keys() - {"text", "embedding"} or None in parts.values():
-        return None
-    return {kind: part for kind, part in parts.items() if part is not None}
+        graders[kind or ("embedding" if EMBEDDING.fullmatch(str(client["id"])) else "text")] = client
+    return {**graders}
 
 
 def standard(judge_model: str, embedding_model: str) -> dict[str, Json]:
@@ -43,13 +37,19 @@ def standard(judge_model: str, embedding_model: str) -> dict[str, Json]:
     return graders
 
 
-def _client(named: str, config: Mapping[str, Json], embedding_model: str) -> Json:
+def _client(provider: Json, embedding_model: str) -> dict[str, Json] | None:
+    written = provider if isinstance(provider, dict) else {"id": provider}
+    named, config = written.get("id"), written.get("config") or {}
+    if not isinstance(named, str) or not isinstance(config, dict) or config.keys() - KEPT - ADDRESSES:
+        return None
     found = EMBEDDING.fullmatch(named)
     if found:
         return _options(named, {}) if found[1] == embedding_model else None
     found = CHAT.fullmatch(named)
-    return _options(f"openai:chat:{found[1]}", config) if found else None
+    if found is None:
+        return None
+    return _options(f"openai:chat:{found[1]}", {name: config[name] for name in config.keys() & KEPT})
 
 
-def _options(named: str, config: Mapping[str, Json]) -> Json:
+def _options(named: str, config: Mapping[str, Json]) -> dict[str, Json]:
     return {"id": named, "config": dict(config)}

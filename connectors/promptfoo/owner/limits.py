@@ -49,12 +49,11 @@ class Limits:
 
     judge_model: str
     embedding_model: str
-    told: list[str] = field(default_factory=list)
+    told: dict[str, None] = field(default_factory=dict)
 
     def tell(self, what: str) -> None:
         """Remember something that was left out."""
-        if what not in self.told:
-            self.told.append(what)
+        self.told[what] = None
 
     def sections(self, config: Test) -> None:
         """What stands beside the tests."""
@@ -122,12 +121,12 @@ class Limits:
         if holder.get("provider") is None:
             holder.pop("provider", None)
             return
-        grader = routed(holder["provider"], embedding_model=self.embedding_model)
-        if grader is None:
+        graders = routed(holder["provider"], judge_model=self.judge_model, embedding_model=self.embedding_model)
+        if graders is None:
             self.tell(f"the grader that {name} names: our judge grades instead")
             del holder["provider"]
         else:
-            holder["provider"] = grader
+            holder["provider"] = graders
 
     def _assertions(self, asserted: Iterable[Json], name: str) -> Iterable[Json]:
         for assertion in asserted:

@@ -20,8 +20,13 @@ from optimizer.types import Arm, Case
 FILTER = Path(str(files("connectors.promptfoo"))) / "prompt.cjs"
 
 
-def written(folder: Path, url: str, owner: OwnerTests, cases: Sequence[Case]) -> Path:
-    """Write the files into the folder. Gives the configuration's path."""
+def written(folder: Path, url: str, owner: OwnerTests, cases: Sequence[Case], *, sample: int) -> Path:
+    """Write the files into the folder. Gives the configuration's path.
+
+    Every other sample has the candidate first: `select-best` and `max-score` let one of two equal answers win by its
+    place, and an identical prompt must not lose by that every time.
+    """
+    order = list(Arm) if sample % 2 == 0 else list(reversed(Arm))
     tests = [owner.tests[case.id] for case in cases]
     listed: list[Json] = [_inline(test) for test in tests if not test.is_row]
     rows = [test for test in tests if test.is_row]
@@ -34,7 +39,7 @@ def written(folder: Path, url: str, owner: OwnerTests, cases: Sequence[Case]) ->
     if owner.transform is not None:
         answering["transform"] = owner.transform
     config: Json = {
-        "prompts": [{"raw": f'{{{{ "{arm.value}" | tracegrad_prompt }}}}', "label": arm.value} for arm in Arm],
+        "prompts": [{"raw": f'{{{{ "{arm.value}" | tracegrad_prompt }}}}', "label": arm.value} for arm in order],
         "providers": [answering],
         "defaultTest": _common(owner),
         "tests": listed,
