@@ -174,7 +174,7 @@ async def gate_line(demo: Demo, line: str, progress: Stages) -> dict[str, Any]:
         body = (await house.registry.head(PROMPT)).production.body
         assert isinstance(body, str)
         change = Change(prompt=prompt, candidate=f"{body.rstrip()}\n{line}\n", claim=True)
-        return dict(as_document(await judged(house, change, Till())))
+        return dict(as_document((await judged(house, change, Till())).report))
 
 
 def sum_up(shown: dict[str, Any], refused: list[dict[str, Any]], terminal: Terminal) -> None:

@@ -16,7 +16,7 @@ from deploy.cli.once import watching
 from deploy.cli.optimize import costs
 from deploy.cli.options import Options
 from deploy.cli.show import render_whole
-from deploy.gating.handwritten import Change, Till, judged
+from deploy.gating.handwritten import Change, Outcome, Till, judged
 from deploy.offline import promptfile
 from deploy.settings import Settings, load
 from deploy.wiring import opened
@@ -52,13 +52,15 @@ def command(options: Options, wanted: Wanted) -> int:
     change = change_of(settings, wanted)
     for path in wanted.reports:
         check(path, (wanted.candidate, wanted.baseline, options.config))
-    report = watched(settings, change, terminal)
-    shown = document(wanted, report)
+    outcome = watched(settings, change, terminal)
+    report, shown = outcome.report, document(wanted, outcome)
     for path in wanted.reports:
         written(path, report, shown)
     terminal.give(shown)
     render_whole(report, terminal)
     terminal.say()
+    if outcome.address:
+        terminal.say(f"In Langfuse: {outcome.address}", style="dim", whole=True)
     for path in wanted.reports:
         terminal.say(f"Written: {path}", style="dim", whole=True)
     return EXIT[report.verdict]
@@ -89,7 +91,7 @@ def check(path: Path, inputs: tuple[Path | None, ...]) -> None:
         raise BadInput(f"{path} cannot be written", "give --report a place that you may write to")
 
 
-def watched(settings: Settings, change: Change, terminal: Terminal) -> GateReport:
+def watched(settings: Settings, change: Change, terminal: Terminal) -> Outcome:
     """The gate under its progress bars; when it is cut short, what was paid until then is told."""
     till = Till()
     try:
@@ -108,9 +110,7 @@ def watched(settings: Settings, change: Change, terminal: Terminal) -> GateRepor
         raise
 
 
-async def gated(
-    settings: Settings, change: Change, till: Till, progress: Callable[[str, int, int], None]
-) -> GateReport:
+async def gated(settings: Settings, change: Change, till: Till, progress: Callable[[str, int, int], None]) -> Outcome:
     """Open the house, judge, close it."""
     progress("connect", 0, 0)
     async with opened(settings, progress=progress) as house:
@@ -118,14 +118,15 @@ async def gated(
         return await judged(house, change, till)
 
 
-def document(wanted: Wanted, report: GateReport) -> dict[str, Any]:
+def document(wanted: Wanted, outcome: Outcome) -> dict[str, Any]:
     """The report for a script, with what was compared."""
     baseline = str(wanted.baseline) if wanted.baseline else None
     return {
         "prompt": wanted.prompt,
         "candidate": str(wanted.candidate),
         "baseline": baseline,
-        **as_document(report),
+        "langfuse": outcome.address,
+        **as_document(outcome.report),
     }
 
 

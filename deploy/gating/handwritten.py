@@ -46,6 +46,14 @@ class Change:
     claim: bool = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What came of it. `address` is where Langfuse shows the comparison; empty when it does not."""
+
+    report: GateReport
+    address: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Till:
     """What a gate outside a cycle asked and paid. Kept in memory: when the process ends, nobody goes on with it.
@@ -68,7 +76,7 @@ class Till:
         return JournalledModel(house.model, self.journal, run, capacity=house.capacity, budget_usd=prompt.budget_usd)
 
 
-async def judged(house: House, change: Change, till: Till) -> GateReport:
+async def judged(house: House, change: Change, till: Till) -> Outcome:
     """The verdict on a person's change.
 
     Raises:
@@ -82,7 +90,7 @@ async def judged(house: House, change: Change, till: Till) -> GateReport:
         baseline = replace(baseline, body=alike(change.baseline, baseline.body, "baseline"))
     candidate = alike(change.candidate, baseline.body, "candidate")
     if candidate == baseline.body:
-        return unchanged(baseline)
+        return Outcome(report=unchanged(baseline))
     recorded = await recorded_for(house, prompt)
     model, secret = till.model(house, prompt), secrets.token_bytes(SECRET_BYTES)
     async with house.evaluators(prompt, model, secret, bodies=(baseline.body, candidate)) as tools:
@@ -98,8 +106,9 @@ async def judged(house: House, change: Change, till: Till) -> GateReport:
         )
         pledge = await asyncio.to_thread(Pledge.of, house.store, house.clock, order, tools)
         report = replace(await prove(order, tools, pledge), usage=till.paid)
-    await export(house, prompt, report, candidate_sha=order.candidate_sha, run_name=till.gate_id, at=began)
-    return report
+    sha = order.candidate_sha
+    address = await export(house, prompt, report, candidate_sha=sha, run_name=till.gate_id, at=began)
+    return Outcome(report=report, address=address)
 
 
 def alike(body: Body, other: Body, what: str) -> Body:
