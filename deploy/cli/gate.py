@@ -134,9 +134,9 @@ def written(path: Path, report: GateReport, shown: dict[str, Any]) -> None:
     """The report in the form that the name asks for. Raises BadInput."""
     match path.suffix.lower():
         case ".md":
-            text = as_markdown(report)
+            text = as_markdown(report, prompt=shown["prompt"])
         case ".html":
-            text = as_page(report)
+            text = as_page(report, prompt=shown["prompt"])
         case ".json":
             text = json.dumps(shown, indent=2) + "\n"
         case _:
