@@ -93,6 +93,10 @@ class HttpJudge:
         with suppress(OSError):
             await writer.wait_closed()
 
+    async def judge_again(self, case: Case, output: str) -> Scored | Unscored:
+        """The same once more; see `Varying`. Only the owner knows whether the server asks a model or rolls dice."""
+        return await self.judge(case, output)
+
     async def judge(self, case: Case, output: str) -> Scored | Unscored:
         """Judge one answer; see the port.
 

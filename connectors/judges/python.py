@@ -45,6 +45,10 @@ class PythonJudge:
         """The function's module and name."""
         return self._name
 
+    async def judge_again(self, case: Case, output: str) -> Scored | Unscored:
+        """The same once more; see `Varying`. Only the owner knows whether the function asks a model or rolls dice."""
+        return await self.judge(case, output)
+
     async def judge(self, case: Case, output: str) -> Scored | Unscored:
         """Judge one answer; see the port. Raises BadInput for a score on another scale."""
         async with self._places:

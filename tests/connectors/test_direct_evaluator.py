@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import threading
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +12,7 @@ from promptfoo_cases import a_case, arms
 from connectors.direct import DirectEvaluator
 from connectors.judges.matching import Match, MatchingJudge
 from connectors.judges.pairwise import PairwiseJudge
+from connectors.judges.python import PythonJudge
 from connectors.judges.rubric import ModelJudge
 from connectors.memory import ScriptedJudge, ScriptedModel
 from connectors.openai import CallRules, OpenAIModel
@@ -109,6 +111,47 @@ async def test_a_model_judges_some_answers_twice() -> None:
     evidence = await evaluator(model, judge, repeats=3).compare(arms(), CASES)
     assert len(evidence.repeats) == 3
     assert (await evaluator(model, judge, repeats=0).compare(arms(), CASES)).repeats == ()
+
+
+async def test_an_evaluator_that_raises_or_takes_too_long_on_some_cases_leaves_those_unscored() -> None:
+    over = threading.Event()
+
+    def evaluate(row: dict[str, Any]) -> float:
+        if row["id"] == "case-001":
+            raise KeyError(row["output"])
+        if row["id"] == "case-002":
+            over.wait(60)
+        return 1.0
+
+    judge = PythonJudge("python:here:evaluate", evaluate, timeout_s=1.0)
+    evidence = await evaluator(ScriptedModel(echo), judge).compare(arms(), CASES)
+    over.set()
+    assert evidence.complete
+    found = values(evidence, Arm.CANDIDATE)
+    assert (found[0], found[2:]) == (1.0, ["the evaluator took longer than 1 s", 1.0, 1.0])
+    assert str(found[1]).startswith("the evaluator raised KeyError in test_direct_evaluator.py line ")
+
+
+async def test_an_evaluator_on_another_scale_ends_the_run() -> None:
+    judge = PythonJudge("python:here:evaluate", lambda _: 85)
+    evidence = await evaluator(ScriptedModel(echo), judge).compare(arms(), CASES)
+    assert not evidence.complete
+    assert "a score lies between 0 (worst) and 1 (best)" in evidence.note
+
+
+async def test_an_owners_evaluator_is_asked_again_as_nobody_knows_whether_it_varies() -> None:
+    asked: list[str] = []
+
+    def evaluate(row: dict[str, Any]) -> float:
+        asked.append(row["id"])
+        return 1.0 / len(asked)
+
+    evidence = await evaluator(ScriptedModel(echo), PythonJudge("python:here:evaluate", evaluate), repeats=2).compare(
+        arms(), CASES
+    )
+    assert len(asked) == 12
+    assert all(repeat.first != repeat.second for repeat in evidence.repeats)
+    assert len(evidence.repeats) == 2
 
 
 # ---- what is refused before anything is paid for -------------------------------------------------------------------
