@@ -89,13 +89,14 @@ class Limits:
 
     def test(self, test: OwnerTest) -> OwnerTest:
         """The test without what cannot be done."""
-        for text in texts(test.said):
-            if _ENVIRONMENT.search(text):
-                self.tell(f"the environment in a template of {test.name}")
-        return replace(test, said=self._row(test) if test.is_row else self.kept(test.said, test.name))
+        if not test.is_row:
+            return replace(test, said=self.kept(test.said, test.name))
+        self._outside(test.said, test.name)
+        return replace(test, said=self._row(test))
 
     def kept(self, said: Test, name: str) -> Test:
         """What is left of a test, or of what is set for all."""
+        self._outside(said, name)
         kept = {key: value for key, value in said.items() if key not in (*ANSWERING, "prompts")}
         for key in ANSWERING:
             if said.get(key):
@@ -107,6 +108,14 @@ class Limits:
         if isinstance(asserted, list):
             kept["assert"] = list(self._assertions(asserted, name))
         return kept
+
+    def _outside(self, said: Test, name: str) -> None:
+        """The environment is empty here, and packages lie outside the project's files."""
+        for text in texts(said):
+            if _ENVIRONMENT.search(text):
+                self.tell(f"the environment in a template of {name}")
+            if text.startswith("package:"):
+                self.tell(f"a package in {name}")
 
     def _options(self, options: Test, name: str) -> Test:
         for key in sorted(options.keys() - OPTIONS):
@@ -136,7 +145,10 @@ class Limits:
             elif kind == "assert-set":
                 inner = assertion.get("assert")
                 yield {**assertion, "assert": list(self._assertions(inner if isinstance(inner, list) else [], name))}
-            elif self._runs(kind, name) and self._loads(assertion, kind, name):
+            elif self._runs(kind, name):
+                value = assertion.get("value")
+                if kind.endswith(("javascript", "python")) and isinstance(value, str) and _PROMPT.search(value):
+                    self.tell(f"`context.prompt` in {name}")
                 kept = dict(assertion)
                 self._route(kept, name)
                 yield kept
@@ -152,16 +164,6 @@ class Limits:
         else:
             return True
         return False
-
-    def _loads(self, assertion: Test, kind: str, name: str) -> bool:
-        """Packages lie outside the project's files; and the prompt that a program would read is not there."""
-        value = assertion.get("value")
-        if any(text.startswith("package:") for text in texts(assertion)):
-            self.tell(f"a package in {name}")
-            return False
-        if kind.removeprefix("not-") in ("javascript", "python") and isinstance(value, str) and _PROMPT.search(value):
-            self.tell(f"`context.prompt` in {name}")
-        return True
 
     def _row(self, test: OwnerTest) -> Test:
         kept = {}
