@@ -125,6 +125,29 @@ async def test_calls_in_flight_count_against_the_budget(journal: CallJournal) ->
     assert len(model.asked) == 3
 
 
+async def test_a_call_that_is_sent_again_is_in_flight_once(journal: CallJournal) -> None:
+    model = CountingModel(cost_usd=0.4)
+    asks = journalled(model, journal, budget_usd=1.25)
+    await asks.complete(request("dear"))
+    model.error = ServerFault("502")
+    for _ in range(3):
+        with pytest.raises(ServerFault):
+            await asks.complete(request("a"))
+    model.error = None
+    await asks.complete(request("b"))  # .4 spent, and .4 each for this and the one in flight
+    await asks.complete(request("a"))
+
+
+async def test_the_next_call_is_taken_to_cost_as_much_as_the_dearest(journal: CallJournal) -> None:
+    model = CountingModel(cost_usd=0.4)
+    asks = journalled(model, journal, budget_usd=0.8)
+    await asks.complete(request("dear"))
+    model.cost_usd = 0.1
+    await asks.complete(request("cheap"))
+    with pytest.raises(OverBudget):
+        await asks.complete(request("another"))
+
+
 async def test_nothing_may_be_spent_on_a_budget_of_nothing(journal: CallJournal) -> None:
     model = CountingModel()
     with pytest.raises(OverBudget):
