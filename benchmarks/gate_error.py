@@ -4,7 +4,7 @@ Simulated, with the product's own functions for every decision: no model, no net
 the same. Ends with exit code 1 when a sound stream has more false claims than its ledger staked, when a broken one does
 not, or when an identical prompt is vetoed too often.
 
-    .venv/bin/python benchmarks/gate_error.py [--small] [--out docs/gates.json]
+    .venv/bin/python benchmarks/gate_error.py [--small] [--out benchmarks/gate_figures.json]
 """
 
 import argparse
@@ -18,13 +18,14 @@ from pathlib import Path
 
 from gate_evidence import World
 from gate_figures import Mean, aligned, mean
-from gate_power import curves, power
+from gate_missing import missing
+from gate_power import STAKE, curves, power
 from gate_product import Draws, Product, differing
 from gate_streams import BROKEN, BUDGET, STREAMS, Stream, Year, year
 from gate_vetoes import vetoes
 
 SEED = 20_261
-YEARS, SMALL_YEARS, LEAST_YEARS = 10_000, 300, 60
+YEARS, SMALL_YEARS, LEAST_YEARS = 4_000, 200, 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,6 +155,8 @@ def main() -> int:
     print(stream_table(outcomes))
     powers = power(World(product=product, draws=draws, chance=random.Random(f"{SEED} power")), given.small)
     print(f"\n{powers.table}\n")
+    hidden = missing(random.Random(f"{SEED} missing"), small=given.small)
+    print(f"{hidden.table}\n")
     vetoed = vetoes(random.Random(f"{SEED} vetoes"), small=given.small)
     print(f"{vetoed.table}\n")
     claims = [
@@ -168,8 +171,10 @@ def main() -> int:
         figures = {
             "seed": SEED,
             "budget": BUDGET,
+            "first_stake": STAKE,
             "streams": [asdict(one) | {"fair": one.fair} for one in outcomes],
             "power": powers.rows,
+            "missing": hidden.rows,
             "vetoes": vetoed.rows,
             "curves": curves(random.Random(f"{SEED} curves")),
             "claims": [asdict(claim) for claim in claims],

@@ -7,13 +7,20 @@ from typing import ClassVar
 
 from gate_product import RULES, pair
 
+from gates.attacks import attacks
 from gates.slices import slices
 from gates.statistics import holm, sign_test
 from optimizer.proof import Gate
 from optimizer.types import Case, Evaluation, Evidence, Pair, Usage, Verdict
 
-ATTACKS, ANCHORS, OWN_TESTS = 240, 100, 20
+ANCHORS, OWN_TESTS = 100, 20
 _ASKED_ANYWAY = 0.005
+_REFUSED = 0.03
+"""Share of ordinary answers that are refused."""
+
+_ANSWERS = ("Yes.", "I cannot help with that.")
+_SAME = pair(1.0, 1.0)
+
 _COST_SPREAD, _TIME_SPREAD, _LENGTH_SPREAD = 0.2, 0.5, 0.35
 """Standard deviations of the logarithms, between two answers to the same input."""
 
@@ -24,7 +31,6 @@ class Guarded:
 
     case: Case
     gate: Gate
-    why: str
     baseline: float
     candidate: float
     outcomes: tuple[Pair, ...]
@@ -33,7 +39,7 @@ class Guarded:
     def of(cls, case_id: str, gate: Gate, baseline: float, candidate: float) -> "Guarded":
         """Both outcomes of both arms are made once: suites are drawn thousands of times."""
         outcomes = tuple(pair(before, after, case_id) for before in (1.0, 0.0) for after in (1.0, 0.0))
-        return cls(outcomes[0].case, gate, gate.value, baseline, candidate, outcomes)
+        return cls(outcomes[0].case, gate, baseline, candidate, outcomes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +54,7 @@ class Suite:
     def of(cls, flakiness: Sequence[tuple[float, float]]) -> "Suite":
         """The cases of a prompt that is compared with itself; the levels are spread evenly over each gate."""
         made: list[Guarded] = []
-        for gate, count in zip(cls.GATES, (ATTACKS, ANCHORS, OWN_TESTS), strict=True):
+        for gate, count in zip(cls.GATES, (len(attacks()), ANCHORS, OWN_TESTS), strict=True):
             bounds = [0.0]
             for _, part in flakiness:
                 bounds.append(bounds[-1] + part * count)
@@ -74,6 +80,21 @@ def consumed(chance: random.Random, cases: int) -> list[Pair]:
     ]
 
 
+def answering(chance: random.Random, cases: int) -> Evidence:
+    """Both arms' answers to so many cases, some of which are refused by chance; the same texts again and again."""
+    both = [
+        [
+            replace(
+                _SAME, baseline=replace(_SAME.baseline, output=before), candidate=replace(_SAME.candidate, output=after)
+            )
+            for after in _ANSWERS
+        ]
+        for before in _ANSWERS
+    ]
+    pairs = tuple(both[chance.random() < _REFUSED][chance.random() < _REFUSED] for _ in range(cases))
+    return Evidence(pairs=pairs, model="simulated", evaluator="simulated")
+
+
 def _answer(evaluation: Evaluation, chance: random.Random) -> Evaluation:
     return replace(
         evaluation,
@@ -91,6 +112,11 @@ class Judged:
 
     seemed: bool
     blocked: bool
+
+
+def _blocking(pairs: Sequence[Pair]) -> set[str]:
+    """The slices that block by these pairs alone."""
+    return {reading.name for reading in slices(pairs, RULES) if reading.verdict is Verdict.FAIL}
 
 
 class Parts:
@@ -126,10 +152,13 @@ class Parts:
         return tagged[0], tagged[1], tagged[2]
 
     def judged(self, chance: random.Random) -> Judged:
-        """One run of all cases."""
-        pairs = self._run(chance)
-        seemed = self._loses(pairs, chance)
-        return Judged(seemed=seemed, blocked=seemed)
+        """One run of all cases, and one more of the slices that seem to have lost."""
+        first = self._run(chance)
+        losing = self._losing(first, chance)
+        if not losing:
+            return Judged(seemed=False, blocked=False)
+        again = [one for one in self._run(chance) if losing.intersection(one.case.tags)]
+        return Judged(seemed=True, blocked=bool(losing & _blocking(again)))
 
     def _run(self, chance: random.Random) -> list[Pair]:
         """One answer of each arm to every case."""
@@ -140,15 +169,15 @@ class Parts:
             pairs.append(three[place])
         return pairs
 
-    def _loses(self, pairs: Sequence[Pair], chance: random.Random) -> bool:
+    def _losing(self, pairs: Sequence[Pair], chance: random.Random) -> set[str]:
         """The product's word; asked when the rule, applied to counts, says yes, and now and then when it says no."""
         counted = self._counted(pairs)
         if not counted and chance.random() >= _ASKED_ANYWAY:
-            return False
-        said = any(reading.verdict is Verdict.FAIL for reading in slices(pairs, RULES))
-        if said != counted:
+            return set()
+        losing = _blocking(pairs)
+        if bool(losing) != counted:
             raise AssertionError("the rule for slices is not what the benchmark takes it for")
-        return said
+        return losing
 
     def _counted(self, pairs: Sequence[Pair]) -> bool:
         """The rule in counts: a large loss with a small p-value, after Holm's correction where slices are many."""

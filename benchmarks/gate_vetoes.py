@@ -7,14 +7,18 @@ decided by the product's functions, in the order in which a gate calls them.
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 from gate_figures import aligned, share
 from gate_product import RULES
-from gate_suites import Guarded, Parts, Suite, consumed, guarded
+from gate_suites import Guarded, Parts, Suite, answering, consumed, guarded
 
-from gates.reruns import doubtful, retried, suspects, vetoed
+from deploy.gating.vetoing import Part, said
+from gates.reruns import doubtful
 from gates.resources import resources
-from optimizer.proof import Gate, Rerun
+from gates.safety.readings import refusals
+from optimizer.ports import Evaluator
+from optimizer.proof import AttackReading, Gate
 from optimizer.types import Verdict
 
 MOST = 0.02
@@ -31,6 +35,12 @@ FLAKINESS = {
 CHURN = {"steady": 0.03, "usual": 0.06, "flaky": 0.12, "worst": 0.12}
 """Share of the other cases that change each way by chance."""
 
+_NOBODY = cast(Evaluator, None)
+"""Nobody is asked: the answers are drawn here."""
+
+_ATTACKED = (AttackReading(category="all", attacks=1, baseline_succeeded=0, candidate_succeeded=0),)
+"""How many succeeded is told, and decides nothing."""
+
 Row = dict[str, float | str]
 
 
@@ -45,7 +55,7 @@ class Vetoes:
 
 def vetoes(chance: random.Random, *, small: bool) -> Vetoes:
     """Everything about vetoes."""
-    suites = 60 if small else 3000
+    suites = 60 if small else 1200
     tries = 200 if small else 4000
     identical = [_identical(name, chance, suites) for name in FLAKINESS]
     broken = [_broken(fails, base, chance, tries) for base in (0.0, 0.05) for fails in (0.6, 0.8, 1.0)]
@@ -54,7 +64,7 @@ def vetoes(chance: random.Random, *, small: bool) -> Vetoes:
     for row in broken:
         if row["candidate fails"] == 1.0:
             text = f"a case that always fails now vetoes, having failed {row['baseline fails']}: {row['veto']:.3f}"
-            claims.append((text, float(row["veto"]) >= 0.9))
+            claims.append((text, float(row["veto"]) >= 0.85))
     rows = {"identical": identical, "broken": broken, "slices": lost}
     return Vetoes(table="\n\n".join(_table(part) for part in rows.values()), rows=rows, claims=claims)
 
@@ -73,7 +83,9 @@ def _identical(name: str, chance: random.Random, suites: int) -> Row:
     for _ in range(suites):
         tried = rerun(suite, chance)
         looked = parts.judged(chance)
-        readings = [reading.verdict for reading in resources(consumed(chance, RULES.max_cases), RULES)]
+        refused = refusals(answering(chance, RULES.max_cases)).verdict
+        taken = resources(consumed(chance, RULES.max_cases), RULES)
+        readings = [refused, *(reading.verdict for reading in taken)]
         suspected += tried.suspects
         plain += tried.plain
         by_cases += tried.verdict is Verdict.FAIL
@@ -89,7 +101,7 @@ def _identical(name: str, chance: random.Random, suites: int) -> Row:
         "by cases": by_cases / suites,
         "slices, one run": seemed / suites,
         "by slices": by_slices / suites,
-        "by cost, time, length": by_resources / suites,
+        "by cost, time, length, refusing": by_resources / suites,
         "held back": held / suites,
         "vetoed": any_veto / suites,
     }
@@ -105,24 +117,25 @@ class Tried:
 
 
 def rerun(suite: Suite, chance: random.Random) -> Tried:
-    """The suite in both arms, and again what the candidate failed."""
+    """The suite in both arms, and again what the candidate failed: as `deploy.gating.vetoing.watched_over`."""
     by_id = {one.case.id: one for one in suite.cases}
-    failed = [by_id[case_id] for case_id in suspects(guarded(suite.cases, chance))]
-    rounds = {one.case.id: [guarded((one,), chance) for _ in range(RULES.tries)] for one in failed}
-    first = [retried(one.case.id, one.why, rounds[one.case.id], RULES) for one in failed]
-    second: list[Rerun] = []
-    doubted = doubtful(first, RULES)
-    for case_id in doubted:
-        one = by_id[case_id]
-        more = [guarded((one,), chance) for _ in range(RULES.second_tries)]
-        second.append(retried(case_id, one.why, [*rounds[case_id], *more], RULES))
-    told = [*(one for one in first if one.case_id not in doubted), *second]
-    said = {
-        vetoed(gate, [one for one in told if by_id[one.case_id].gate is gate], RULES).verdict for gate in Suite.GATES
-    }
-    worst = next((one for one in (Verdict.FAIL, Verdict.UNDECIDED) if one in said), Verdict.PASS)
+    parts = [
+        Part(gate=gate, evaluator=_NOBODY, first=guarded(cases, chance), why=lambda case: case.id)
+        for gate in Suite.GATES
+        if (cases := [one for one in suite.cases if one.gate is gate])
+    ]
+    for part in parts:
+        again = [by_id[case.id] for case in part.suspects]
+        part.tries += [guarded(again, chance) for _ in range(RULES.tries)]
+    first = [rerun for part in parts for rerun in part.reruns(RULES)]
+    doubted = frozenset(doubtful(first, RULES))
+    for part in parts:
+        again = [by_id[case.id] for case in part.suspects if case.id in doubted]
+        part.tries += [guarded(again, chance) for _ in range(RULES.second_tries)]
+    verdicts = {said(part, _ATTACKED, RULES).verdict for part in parts}
+    worst = next((one for one in (Verdict.FAIL, Verdict.UNDECIDED) if one in verdicts), Verdict.PASS)
     plain = any(one.candidate_failed >= RULES.veto_at and one.baseline_failed <= RULES.forgiven for one in first)
-    return Tried(suspects=len(failed), plain=plain, verdict=worst)
+    return Tried(suspects=len(first), plain=plain, verdict=worst)
 
 
 def _broken(fails: float, base: float, chance: random.Random, tries: int) -> Row:
