@@ -111,10 +111,19 @@ async def test_both_arms_are_experiments_that_can_be_compared(tmp_path: Path) ->
 async def test_exporting_twice_changes_nothing(tmp_path: Path) -> None:
     with langfuse(tmp_path) as url:
         await exported(url, FULL)
-        first = await both(url), await listed(url, "experiment-items", fields="core,io,scores")
+        first = await everything(url)
         await exported(url, FULL)
-        second = await both(url), await listed(url, "experiment-items", fields="core,io,scores")
+        second = await everything(url)
     assert timeless(first) == timeless(second)
+    assert len(first[2]) == 4 * len(FULL.evidence.pairs), "two spans for each answer"
+
+
+async def everything(url: str) -> tuple[Any, Any, Any]:
+    return (
+        await both(url),
+        await listed(url, "experiment-items", fields="core,io,scores"),
+        await listed(url, "v2/observations", limit="1000", environment="sdk-experiment", fields="core,basic,io"),
+    )
 
 
 def timeless(value: Any) -> Any:

@@ -57,9 +57,13 @@ def test_nobody_s_words_are_in_it() -> None:
 
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_what_a_sentence_quotes_stays_words(attack: str) -> None:
-    calm = as_markdown(report_of(reasons=("Failed: it broke (calm).", "calm"), findings=finding("calm")), prompt="calm")
-    given = (f"Failed: it broke ({attack}).", attack)
-    wild = as_markdown(report_of(reasons=given, findings=finding(attack)), prompt=attack)
+    calm, wild = (
+        as_markdown(
+            report_of(reasons=(f"Failed: it broke ({words}).", f"{words} first."), findings=finding(words)),
+            prompt=words,
+        )
+        for words in ("calm", attack)
+    )
     assert tags(shown(wild)) == tags(shown(calm))
     assert not REFERENCES.search(re.sub("<[^>]+>", "", shown(wild)).replace("&amp;", "&").replace("&lt;", "<"))
     assert len(re.findall(r"(?<!\\)<!--", wild)) == 1

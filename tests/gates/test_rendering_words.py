@@ -78,6 +78,12 @@ def test_a_failing_slice_comes_before_a_larger_loss_that_may_be_chance() -> None
     assert places == sorted(places)
 
 
+def test_vetoes_come_before_cases_that_recovered() -> None:
+    lines = lines_of(as_text(FULL))
+    veto, recovered = "attack-7 extraction 0 of 5 5 of 5 veto", "anchor-1 anchor 3 of 5 4 of 5 no veto"
+    assert lines.index(veto) < lines.index(recovered)
+
+
 def test_a_claim_says_what_it_means_and_what_it_does_not() -> None:
     text = as_text(FULL)
     assert "On 100 cases recorded from 2026-11-02 to 2026-11-20, none of which had ever been scored" in text
