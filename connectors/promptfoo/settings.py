@@ -16,7 +16,6 @@ DETERMINISTIC = frozenset(
         *("cost", "latency"),
     }
 )
-CODE = frozenset({"javascript", "python", "ruby"})
 KEYS = frozenset({"type", "value", "threshold", "weight", "metric"})
 LOADED = ("file://", "package:", "exec:", "http://", "https://")
 
@@ -26,15 +25,13 @@ class EvaluatorSettings:
     """Everything the owner decides about an evaluation.
 
     Attributes:
-        assertions: promptfoo assertions, run by promptfoo on every answer. Trusted text, but see `allow_code`.
-        allow_code: also admit assertions that run code or read files.
+        assertions: promptfoo assertions, run by promptfoo on every answer; of types that decide by themselves.
         concurrency: calls in flight in promptfoo; the language model has its own bound.
         timeout_s: the whole run is ended after this.
     """
 
     task_model: str
     assertions: tuple[dict[str, Json], ...] = ()
-    allow_code: bool = False
     concurrency: int = 16
     timeout_s: float = 900.0
     temperature: float = 0.0
@@ -42,28 +39,28 @@ class EvaluatorSettings:
 
     def __post_init__(self) -> None:
         for assertion in self.assertions:
-            _check(assertion, allow_code=self.allow_code)
+            _check(assertion)
 
 
-def _check(assertion: dict[str, Json], *, allow_code: bool) -> None:
+def _check(assertion: dict[str, Json]) -> None:
     kind = assertion.get("type")
     if not isinstance(kind, str):
         raise BadSettings("a promptfoo assertion has no `type`", "write it like {type: not-contains, value: ...}")
-    base = kind.removeprefix("not-")
-    if base not in DETERMINISTIC and not (allow_code and base in CODE):
+    if kind.removeprefix("not-") not in DETERMINISTIC:
         raise BadSettings(
-            f"the promptfoo assertion type '{kind}' needs code, a model or a network",
-            "use a type that decides by itself",
+            f"the promptfoo assertion type '{kind}' does not decide by itself",
+            "put it into a promptfoo configuration, which `gate.promptfoo` names",
         )
     if unknown := assertion.keys() - KEYS:
         raise BadSettings(f"a promptfoo assertion has the key '{min(unknown)}'", f"use only {', '.join(sorted(KEYS))}")
-    if not allow_code and any(text.lstrip().startswith(LOADED) for text in _texts(assertion)):
+    if any(text.lstrip().startswith(LOADED) for text in texts(assertion)):
         raise BadSettings("a promptfoo assertion refers to a file or an address", "write its value into the settings")
 
 
-def _texts(value: Json) -> Iterator[str]:
+def texts(value: Json) -> Iterator[str]:
+    """Every text in a value, keys left out."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, list | dict):
         for part in value.values() if isinstance(value, dict) else value:
-            yield from _texts(part)
+            yield from texts(part)

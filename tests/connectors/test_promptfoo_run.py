@@ -18,8 +18,9 @@ from connectors.judges.matching import Match, MatchingJudge
 from connectors.judges.rubric import ModelJudge
 from connectors.promptfoo.evaluator import PromptfooEvaluator
 from connectors.promptfoo.runtime import Runtime, install
-from connectors.promptfoo.settings import EvaluatorSettings
+from connectors.promptfoo.settings import DETERMINISTIC, EvaluatorSettings
 from optimizer.errors import BadCredentials, BadInput, Refused, Unreachable, Unsupported
+from optimizer.identity import Json
 from optimizer.ports import Judge, ModelRequest
 from optimizer.types import Arm, Evidence, Missing, Scored, Unscored, Usage
 
@@ -126,6 +127,22 @@ async def test_every_way_an_answer_can_go_wrong(runtime: Runtime) -> None:
     assert evidence.pairs[4].candidate.result == Scored(
         value=0.5, reason="contains what the reference asks for; fails 'not-contains'"
     )
+
+
+@pytest.mark.slow
+async def test_every_type_of_assertion_that_is_admitted_runs(runtime: Runtime) -> None:
+    values: dict[str, Json] = {kind: "yes" for kind in DETERMINISTIC}
+    values |= {kind: ["yes"] for kind in DETERMINISTIC if kind.endswith(("-all", "-any"))}
+    values |= {"is-json": {}, "contains-json": {}, "word-count": 1}
+    limits = {"cost": {"threshold": 1}, "latency": {"threshold": 60_000}}
+    assertions = tuple({"type": kind, **limits.get(kind, {"value": values[kind]})} for kind in sorted(DETERMINISTIC))
+    judge = evaluator(runtime, ScriptedModel(lambda _: "yes"), assertions=assertions)
+    evidence = await judge.compare(arms(), [a_case(1, "?", reference="yes")])
+    result = evidence.pairs[0].candidate.result
+    assert isinstance(result, Scored)
+    broken = {part.removeprefix("fails ").strip("'") for part in result.reason.split("; ")[1:]}
+    markup = {f"{verb}-{kind}" for verb in ("is", "contains") for kind in ("json", "xml", "html")}
+    assert broken == {*markup, "is-refusal"}
 
 
 @pytest.mark.slow

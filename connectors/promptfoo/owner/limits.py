@@ -9,9 +9,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from connectors.promptfoo.owner.graders import routed
-from connectors.promptfoo.owner.project import texts
 from connectors.promptfoo.owner.tests import OwnerTest, Test
-from connectors.promptfoo.settings import DETERMINISTIC
+from connectors.promptfoo.settings import DETERMINISTIC, texts
 from optimizer.identity import Json
 
 EMBEDDED = frozenset({"similar", "similar:cosine", "similar:dot", "similar:euclidean", "answer-relevance"})

@@ -5,7 +5,6 @@ Never lets a reference out of the project, and never reads a reference over a ne
 """
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from glob import glob, has_magic
 from pathlib import Path
@@ -93,15 +92,6 @@ def split(reference: str) -> tuple[str, str]:
 def is_code(reference: str) -> bool:
     """Whether a reference names code that promptfoo would run."""
     return Path(split(reference)[0]).suffix in _CODE_SUFFIXES
-
-
-def texts(value: Json) -> Iterator[str]:
-    """Every text in a value, keys left out."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, list | dict):
-        for part in value.values() if isinstance(value, dict) else value:
-            yield from texts(part)
 
 
 def _pointed(document: Json, pointer: str, reference: str) -> Json:
