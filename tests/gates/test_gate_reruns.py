@@ -102,6 +102,7 @@ def test_too_few_scored_tries_are_undecided(candidate: list[Score], verdict: Ver
         ([BAD] * 5 + [DOWN] + [GOOD] * 4, Verdict.PASS),
         ([BAD] * 3 + [DOWN] * 7, Verdict.UNDECIDED),
         ([DOWN] * 10, Verdict.UNDECIDED),
+        ([BAD] + [GOOD] * 3 + [DOWN] * 6, Verdict.UNDECIDED),
         ([BAD] * 7 + [DOWN] * 3, Verdict.FAIL),
     ],
 )
