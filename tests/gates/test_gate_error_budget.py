@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gates.error_budget import SHARE, YEAR_DAYS, Stake, left, next_stake
@@ -36,11 +36,13 @@ def test_worked_example() -> None:
     assert left(stakes, day=367, budget=BUDGET) == BUDGET
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 1500), min_size=1, max_size=80))
 def test_no_year_holds_more_than_the_budget_in_whatever_order_the_days_come(days: list[int]) -> None:
     assert worst_year(opened(days)) <= BUDGET
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 40), min_size=1, max_size=200))
 def test_nor_when_days_pass_slowly(steps: list[int]) -> None:
     days, day = [], 0

@@ -4,7 +4,7 @@ import math
 from random import Random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gates.statistics import GRID, e_above, e_below, interval
@@ -20,6 +20,7 @@ def test_worked_examples() -> None:
     assert e_above([1.0] * 5000) == pytest.approx(math.exp(700))
 
 
+@settings(deadline=None)
 @given(differences)
 def test_evidence_is_the_mean_of_the_products(values: list[float]) -> None:
     oracle = sum(math.prod(1 + g * value for value in values) for g in GRID) / len(GRID)
@@ -27,12 +28,14 @@ def test_evidence_is_the_mean_of_the_products(values: list[float]) -> None:
     assert e_below(values) == pytest.approx(sum(math.prod(1 - g * v for v in values) for g in GRID) / len(GRID))
 
 
+@settings(deadline=None)
 @given(differences, st.floats(-1, 1), st.floats(-1, 1))
 def test_evidence_falls_as_the_bound_rises(values: list[float], one: float, other: float) -> None:
     low, high = sorted((one, other))
     assert e_above(values, low) >= e_above(values, high) * (1 - 1e-9)
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(-1, 1), min_size=1, max_size=30))
 def test_the_interval_holds_the_mean_and_mirrors(values: list[float]) -> None:
     low, high = interval(values)

@@ -4,7 +4,7 @@ import math
 from itertools import product
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gates.power import LIKELY, smallest_loss
@@ -23,6 +23,7 @@ def test_where_nothing_varies_there_are_no_standard_errors(same: list[float]) ->
     assert z_score(same) is Missing.NOT_RECORDED
 
 
+@settings(deadline=None)
 @given(st.integers(0, 12), st.integers(-1, 13), st.floats(0, 1))
 def test_the_tail_is_every_outcome_added_up(tries: int, wanted: int, chance: float) -> None:
     outcomes = (
@@ -54,6 +55,7 @@ def test_holm_by_hand() -> None:
     assert holm([]) == ()
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0, 1), max_size=8), st.floats(0.001, 0.5))
 def test_holm_rejects_what_its_steps_reject(ps: list[float], alpha: float) -> None:
     rejected = 0
@@ -95,6 +97,7 @@ def test_three_cases_show_nothing() -> None:
     assert smallest_loss(60, 0.3, 0.1, size=0.04) == 1.0  # all cases worse by .04 is less than the .05 of the rule
 
 
+@settings(deadline=None)
 @given(st.integers(4, 60), st.floats(0, 1), st.floats(0.05, 1))
 def test_a_smallest_loss_is_a_loss(cases: int, churn: float, size: float) -> None:
     assert 0.0 < smallest_loss(cases, churn, 0.1, size=size) <= 1.0
