@@ -1,10 +1,19 @@
 """The second part of the story: parts of the traffic, cases tried again, attacks, resources, the judge, the cases."""
 
 from gates.rendering.numbers import change, digits, part
-from gates.rendering.pairs import of_slice
+from gates.rendering.pairs import in_slices
 from gates.rendering.story import CaseId, Column, Difference, Section, Table
 from gates.words import counted
-from optimizer.proof import AttackReading, CaseCount, GateReport, JudgeReading, Rerun, ResourceReading, SliceReading
+from optimizer.proof import (
+    AttackReading,
+    CaseCount,
+    GateReport,
+    Interval,
+    JudgeReading,
+    Rerun,
+    ResourceReading,
+    SliceReading,
+)
 from optimizer.types import CaseOrigin, Missing, Verdict
 
 SHOWN_SLICES = 10
@@ -34,7 +43,9 @@ def slices(report: GateReport) -> Section | None:
     if not report.slices:
         return None
     worst = sorted(report.slices, key=_badness)
-    rows = tuple(_slice_row(reading, report) for reading in worst[:SHOWN_SLICES])
+    shown = worst[:SHOWN_SLICES]
+    intervals = in_slices((reading.name for reading in shown), report.evidence.pairs)
+    rows = tuple(_slice_row(reading, intervals[reading.name]) for reading in shown)
     return Section(
         title="Parts of the traffic, the worst first",
         sentences=(
@@ -53,12 +64,12 @@ def _badness(reading: SliceReading) -> tuple[bool, bool, float]:
     return reading.verdict is not Verdict.FAIL, reading.verdict is Verdict.UNDECIDED, reading.effect
 
 
-def _slice_row(reading: SliceReading, report: GateReport) -> tuple[str | Difference | Verdict, ...]:
+def _slice_row(reading: SliceReading, interval: Interval | Missing) -> tuple[str | Difference | Verdict, ...]:
     few = reading.verdict is Verdict.UNDECIDED
     return (
         reading.name,
         str(reading.cases),
-        Difference(value=reading.effect, interval=of_slice(reading.name, report.evidence.pairs)),
+        Difference(value=reading.effect, interval=interval),
         f"{reading.better} / {reading.worse}",
         f"{reading.p_worse:.2f}",
         f"{100 * reading.smallest_loss:.0f} points",

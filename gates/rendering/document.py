@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from gates.rendering.numbers import share_interval
-from gates.rendering.pairs import of_slice
+from gates.rendering.pairs import in_slices
 from optimizer.identity import Json
 from optimizer.proof import (
     AttackReading,
@@ -27,6 +27,7 @@ from optimizer.types import Evaluation, Missing, Pair, Scored, Usage
 
 def as_document(report: GateReport) -> dict[str, Json]:
     """The report with stable keys; new ones may be added, none changes its meaning."""
+    intervals = in_slices((reading.name for reading in report.slices), report.evidence.pairs)
     return {
         "verdict": report.verdict.value,
         "proof": report.proof.value,
@@ -41,7 +42,7 @@ def as_document(report: GateReport) -> dict[str, Json]:
         "evaluator": report.evidence.evaluator,
         **_numbers(report.numbers),
         "claim": _claim(report.claim) if report.claim else None,
-        "slices": [_slice(reading, report.evidence.pairs) for reading in report.slices],
+        "slices": [_slice(reading, intervals[reading.name]) for reading in report.slices],
         "reruns": [
             {
                 "id": rerun.case_id,
@@ -93,12 +94,12 @@ def _claim(claim: Claim) -> dict[str, Json]:
     }
 
 
-def _slice(reading: SliceReading, pairs: Sequence[Pair]) -> dict[str, Json]:
+def _slice(reading: SliceReading, interval: Interval | Missing) -> dict[str, Json]:
     return {
         "name": reading.name,
         "cases": reading.cases,
         "effect": _number(reading.effect),
-        "interval": _interval(of_slice(reading.name, pairs)),
+        "interval": _interval(interval),
         "better": reading.better,
         "worse": reading.worse,
         "p_worse": _number(reading.p_worse),

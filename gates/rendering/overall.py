@@ -46,8 +46,9 @@ def numbers(report: GateReport) -> Section:
         ("Judged by", report.evidence.evaluator),
         ("Spent on the gate", spend(report.usage)),
     )
+    known = tuple((name, cell) for name, cell in rows if cell)
     note = () if report.evidence.complete else (f"The run did not reach its end: {report.evidence.note}.",)
-    return Section(title="In numbers", sentences=note, table=Table(columns=(), rows=rows))
+    return Section(title="In numbers", sentences=note, table=Table(columns=(), rows=known))
 
 
 def claim(report: GateReport) -> Section | None:

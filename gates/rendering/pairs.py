@@ -1,6 +1,6 @@
 """What the report says about single cases and groups of them, read off the pairs."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from gates.comparison import differences, scores
 from gates.statistics import interval
@@ -16,10 +16,14 @@ def means(pairs: Iterable[Pair]) -> tuple[Interval | Missing, Interval | Missing
     return _mean([before for before, _ in scored]), _mean([after for _, after in scored])
 
 
-def of_slice(name: str, pairs: Iterable[Pair]) -> Interval | Missing:
-    """95% interval of the difference in one slice; missing when the pairs do not hold it."""
-    found = differences(pair for pair in pairs if name in _slices(pair))
-    return interval(found) if found else Missing.NOT_RECORDED
+def in_slices(names: Iterable[str], pairs: Iterable[Pair]) -> Mapping[str, Interval | Missing]:
+    """95% intervals of the difference in each of the slices; missing where the pairs do not hold one."""
+    found: dict[str, list[float]] = {name: [] for name in names}
+    for pair in pairs:
+        for difference in differences((pair,)):
+            for name in _slices(pair) & found.keys():
+                found[name].append(difference)
+    return {name: interval(values) if values else Missing.NOT_RECORDED for name, values in found.items()}
 
 
 def _mean(scores: Sequence[float]) -> Interval:

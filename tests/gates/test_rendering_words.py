@@ -9,7 +9,7 @@ from report_samples import CLAIM, FULL, HOSTILE, SCREENED, evidence_of, pair, re
 
 from gates.rendering.document import as_document
 from gates.rendering.numbers import share_interval
-from gates.rendering.pairs import of_slice
+from gates.rendering.pairs import in_slices
 from gates.rendering.text import as_text
 from gates.rendering.unseen import UNSEEN
 from gates.rules import GateRules
@@ -57,7 +57,8 @@ def test_slices_go_by_the_names_that_the_gate_gave_them() -> None:
     pairs = tuple(pair(number, 0.0, 1.0, tags=tags) for number in range(30))
     readings = slices(pairs, GateRules())
     assert len(readings) == len(tags)
-    assert all(of_slice(reading.name, pairs) is not Missing.NOT_RECORDED for reading in readings)
+    intervals = in_slices([*(reading.name for reading in readings), "no:such"], pairs)
+    assert [name for name, interval in intervals.items() if interval is Missing.NOT_RECORDED] == ["no:such"]
 
 
 def test_every_slice_and_score_stands_beside_its_interval() -> None:
@@ -136,6 +137,13 @@ def test_a_report_without_a_single_case_is_still_a_report() -> None:
         [],
         None,
     )
+
+
+def test_what_nothing_was_asked_about_has_no_empty_lines() -> None:
+    nothing = replace(evidence_of(), model="", evaluator="")
+    lines = lines_of(as_text(report_of(nothing, proof=Proof.NONE, findings=(), reasons=("No change.",))))
+    assert lines[:2] == ["Gate: pass", "No change."]
+    assert not {"Model", "Judged by"} & set(lines)
 
 
 def test_a_run_that_broke_says_so() -> None:
