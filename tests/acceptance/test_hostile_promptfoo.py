@@ -71,6 +71,12 @@ class Trap:
             json.dumps([f"file://{self.folder}/secret.txt", "two"]),
             json.dumps({"error": "replaced", "output": f"file://{self.folder}/secret.txt"}),
             "tracegrad-prompt-00000000000000000000000000000000",
+            f"exec:touch {self.mark}",
+            "package:evil:run",
+            f"[0, 1]\u2028\u0000 \U0001f4a9 $(touch {self.mark}) `touch {self.mark}`",
+            "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==",
+            "null",
+            "</script><!-- -->\r\n---\n- a: *b",
             "x{{y}}" * 170_000,
         )
 
@@ -86,8 +92,8 @@ class Seen:
     """Texts that reached the model as they were written."""
 
 
-Design = Callable[[Trap, Runtime], Awaitable[str]]
-"""Passes the texts on, and gives everything that was sent, answered and noted, as one text."""
+Design = Callable[[Trap, Runtime], Awaitable[list[str]]]
+"""Passes the texts on, and gives everything that was sent, answered and noted."""
 
 
 class Echo:
@@ -102,9 +108,9 @@ class Echo:
         return ModelReply(text=text, model=request.model, usage=Usage(calls=1))
 
 
-def everything(model: Echo, found: Evidence) -> str:
+def everything(model: Echo, found: Evidence) -> list[str]:
     evaluations = [arm for pair in found.pairs for arm in (pair.baseline, pair.candidate)]
-    return "\0".join([*model.said, *(e.output for e in evaluations), *(e.result.reason for e in evaluations)])
+    return [*model.said, *(e.output for e in evaluations), *(e.result.reason for e in evaluations)]
 
 
 def arms(baseline: str = "Answer.", candidate: str = "Answer well.") -> Mapping[Arm, PromptVersion]:
@@ -112,7 +118,7 @@ def arms(baseline: str = "Answer.", candidate: str = "Answer well.") -> Mapping[
     return {arm: PromptVersion(name="p", version=1, body=text) for arm, text in texts.items()}
 
 
-async def by_the_product(trap: Trap, runtime: Runtime) -> str:
+async def by_the_product(trap: Trap, runtime: Runtime) -> list[str]:
     """Hostile inputs, answers, references, complaints and recorded answers, judged by comparison and by a model."""
     cases = [
         Case(
@@ -141,7 +147,7 @@ async def by_the_product(trap: Trap, runtime: Runtime) -> str:
     return everything(model, found)
 
 
-async def by_the_owners_tests(trap: Trap, runtime: Runtime) -> str:
+async def by_the_owners_tests(trap: Trap, runtime: Runtime) -> list[str]:
     """Hostile answers and hostile prompts, in the owner's own tests, with a model that grades."""
     config = trap.folder / "promptfooconfig.yaml"
     graded = [{"type": "llm-rubric", "value": "is kind"}, {"type": "not-contains", "value": IN_A_FILE}]
@@ -170,7 +176,7 @@ async def by_the_owners_tests(trap: Trap, runtime: Runtime) -> str:
     return everything(model, found)
 
 
-async def without_the_gateway(trap: Trap, runtime: Runtime) -> str:
+async def without_the_gateway(trap: Trap, runtime: Runtime) -> list[str]:
     """The texts as promptfoo's variables, promptfoo's usual environment: what the product never does."""
     config, out = trap.folder / "naive.json", trap.folder / "naive-results.json"
     tests = [{"vars": {"question": text}} for text in trap.texts]
@@ -184,7 +190,7 @@ async def without_the_gateway(trap: Trap, runtime: Runtime) -> str:
     env = {**usual, "PLANTED": os.environ["PLANTED"]}
     await asyncio.to_thread(subprocess.run, command, env=env, cwd=trap.folder, timeout=120, capture_output=True)
     rows = json.loads(out.read_text())["results"]["results"]
-    return "\0".join(str((row.get("response") or {}).get("output")) for row in rows)
+    return [str((row.get("response") or {}).get("output")) for row in rows]
 
 
 async def seen(design: Design, trap: Trap, runtime: Runtime) -> Seen:
@@ -192,10 +198,10 @@ async def seen(design: Design, trap: Trap, runtime: Runtime) -> Seen:
     trap.lay()
     came_out = await design(trap, runtime)
     return Seen(
-        secret_of_file=IN_A_FILE in came_out,
-        secret_of_environment=IN_THE_ENVIRONMENT in came_out,
+        secret_of_file=any(IN_A_FILE in text for text in came_out),
+        secret_of_environment=any(IN_THE_ENVIRONMENT in text for text in came_out),
         program_ran=trap.mark.exists(),
-        arrived=frozenset(text for text in trap.texts if text in came_out.split("\0")),
+        arrived=frozenset(trap.texts) & frozenset(came_out),
     )
 
 

@@ -1,4 +1,4 @@
-"""What the promptfoo tests share: a model that follows a script, and cases whose texts are out to do harm."""
+"""What the promptfoo tests share: a model that follows a script, and small cases."""
 
 from collections.abc import Callable
 
@@ -6,23 +6,6 @@ from optimizer.ports import ModelReply, ModelRequest
 from optimizer.prompts import Message, PromptVersion
 from optimizer.types import Arm, Case, CaseInput, CaseOrigin, Missing, Usage
 
-HOSTILE = (
-    "file://secret.txt",
-    "file://pwn.py",
-    "file:///etc/passwd",
-    "{{7*7}}",
-    "{{env.HOME}} {{ case_id }}",
-    "{% for x in range(9) %}x{% endfor %}",
-    "{% include 'secret.txt' %}",
-    '["one", "two", "three"]',
-    '{"output": "replaced", "error": "replaced"}',
-    "exec:touch pwned",
-    "package:evil:run",
-    "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==",
-    "[0, 1, 2]\u2028\u0000 \U0001f4a9 $(touch pwned) `touch pwned`",
-    "null",
-    "</script><!-- -->\r\n---\n- a: *b",
-)
 SECRET = "the-content-of-a-file-that-nobody-may-read"
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from promptfoo_cases import HOSTILE, SECRET, ScriptedModel, a_case, arms, echo
+from promptfoo_cases import SECRET, ScriptedModel, a_case, arms, echo
 
 from connectors.judges.matching import Match, MatchingJudge
 from connectors.judges.rubric import ModelJudge
@@ -53,42 +53,7 @@ def values(evidence: Evidence, arm: Arm) -> list[float | str]:
 
 
 @pytest.mark.slow
-async def test_hostile_texts_pass_through_promptfoo_unread_and_unrun(
-    runtime: Runtime, workspace: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (workspace / "secret.txt").write_text(SECRET)
-    (workspace / "pwn.py").write_text(
-        f"open({str(workspace / 'pwned')!r}, 'w')\ndef get_var(*a): return {{'output': 1}}"
-    )
-    monkeypatch.chdir(workspace)
-    monkeypatch.setenv("OPENAI_API_KEY", SECRET)
-    cases = [a_case(number, text, reference=text) for number, text in enumerate(HOSTILE)]
-    seen: list[tuple[int, int]] = []
-    judge = PromptfooEvaluator(
-        runtime,
-        ScriptedModel(echo),
-        MatchingJudge(Match.EXACT),
-        EvaluatorSettings(
-            task_model="sim-task",
-            timeout_s=120.0,
-            assertions=({"type": "not-contains", "value": SECRET, "weight": 3},),
-        ),
-        progress=lambda done, total: seen.append((done, total)),
-    )
-    evidence = await judge.compare(arms(), cases)
-    assert evidence.note == ""
-    assert evidence.complete
-    assert [pair.candidate.output for pair in evidence.pairs] == list(HOSTILE)
-    assert values(evidence, Arm.BASELINE) == [1.0] * len(HOSTILE)
-    assert values(evidence, Arm.CANDIDATE) == [1.0] * len(HOSTILE)
-    assert seen[-1] == (2 * len(HOSTILE), 2 * len(HOSTILE))
-    assert evidence.pairs[0].candidate.usage == Usage(calls=1, input_tokens=10, output_tokens=5, cost_usd=0.001)
-    assert evidence.evaluator == "promptfoo 0.123.1"
-    assert sorted(os.listdir(workspace)) == ["pwn.py", "secret.txt"]
-
-
-@pytest.mark.slow
-async def test_every_way_an_answer_can_go_wrong(runtime: Runtime) -> None:
+async def test_every_way_an_answer_can_go_wrong(runtime: Runtime, workspace: Path) -> None:
     def script(request: ModelRequest) -> str:
         question = request.messages[-1].content
         if request.purpose == "judge":
@@ -108,11 +73,17 @@ async def test_every_way_an_answer_can_go_wrong(runtime: Runtime) -> None:
         a_case(5, "for the judge", reference=Missing.NO_REFERENCE),
     ]
     model = ScriptedModel(script)
-    judge = evaluator(
+    rubric = ModelJudge(model, "sim-judge", "Be kind.", fence_secret=b"secret")
+    settings = EvaluatorSettings(
+        task_model="sim-task", timeout_s=120.0, assertions=({"type": "not-contains", "value": "As an AI"},)
+    )
+    made: list[tuple[int, int]] = []
+    judge = PromptfooEvaluator(
         runtime,
         model,
-        MatchingJudge(Match.CONTAINS, ModelJudge(model, "sim-judge", "Be kind.", fence_secret=b"secret")),
-        assertions=({"type": "not-contains", "value": "As an AI"},),
+        MatchingJudge(Match.CONTAINS, rubric),
+        settings,
+        progress=lambda done, total: made.append((done, total)),
     )
     evidence = await judge.compare(arms(), list(reversed(cases)))
     assert evidence.complete, evidence.note
@@ -127,6 +98,10 @@ async def test_every_way_an_answer_can_go_wrong(runtime: Runtime) -> None:
     assert evidence.pairs[4].candidate.result == Scored(
         value=0.5, reason="contains what the reference asks for; fails 'not-contains'"
     )
+    assert evidence.pairs[0].candidate.usage == Usage(calls=1, input_tokens=10, output_tokens=5, cost_usd=0.001)
+    assert evidence.evaluator == "promptfoo 0.123.1"
+    assert made == [(number, 12) for number in range(1, 13)]
+    assert os.listdir(workspace) == []
 
 
 @pytest.mark.slow
@@ -273,22 +248,6 @@ async def test_a_case_id_that_could_be_a_template_is_refused(tmp_path: Path) -> 
         await judge.compare(arms(), [strange])
     with pytest.raises(BadInput, match="2 cases have the same id 'case-001'"):
         await judge.compare(arms(), [case, case])
-
-
-@pytest.mark.slow
-async def test_what_the_evidence_says_of_a_better_prompt_and_of_the_same(runtime: Runtime) -> None:
-    def script(request: ModelRequest) -> str:
-        question = request.messages[-1].content
-        knows = "30 days" in request.messages[0].content or int(question.split()[-1]) % 3 == 0
-        return "within 30 days" if knows else "ask somebody else"
-
-    cases = [a_case(number, f"return? {number}", reference="30 days") for number in range(24)]
-    judge = evaluator(runtime, ScriptedModel(script), MatchingJudge(Match.CONTAINS))
-    better = await judge.compare(arms("Be kind.", "Be kind. Returns: 30 days."), cases)
-    same = await judge.compare(arms("Be kind.", "Be kind."), cases)
-    known = [float(number % 3 == 0) for number in range(24)]
-    assert (better.complete, values(better, Arm.BASELINE), values(better, Arm.CANDIDATE)) == (True, known, [1.0] * 24)
-    assert (same.complete, values(same, Arm.BASELINE), values(same, Arm.CANDIDATE)) == (True, known, known)
 
 
 async def test_a_prompt_that_pulls_in_others_is_refused(tmp_path: Path) -> None:

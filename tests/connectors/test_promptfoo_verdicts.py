@@ -12,6 +12,7 @@ from connectors.judges.rubric import ModelJudge
 from connectors.promptfoo.evaluator import PromptfooEvaluator
 from connectors.promptfoo.runtime import Runtime, install
 from connectors.promptfoo.settings import EvaluatorSettings
+from gates.comparison import differences
 from gates.judging import judged, trusted
 from gates.rules import GateRules
 from gates.screen import screen
@@ -100,8 +101,8 @@ async def test_a_provider_outage_leaves_it_undecided(runtime: Runtime) -> None:
     evidence = await compared(runtime, script, by_comparison)
     assert evidence.complete, evidence.note
     assert sound(evidence, RULES, replayable=Missing.NOT_RECORDED).verdict is Verdict.UNDECIDED
-    scored = [pair for pair in evidence.pairs if isinstance(pair.candidate.result, Scored)]
-    assert len(scored) == 30
+    # our comparison and the owner's assertion, of equal weight
+    assert differences(evidence.pairs) == (0.5,) * 30
 
 
 async def test_a_judge_that_always_says_the_first_is_not_aligned_and_decides_nothing(runtime: Runtime) -> None:
