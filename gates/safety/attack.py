@@ -119,12 +119,15 @@ def _attack(line: str, where: str) -> Attack:
         raise BadInput(f"{where} has a category that cannot be used", "use up to 40 of a-z, 0-9 and dash")
     if len(row["text"]) > MOST_CHARS:
         raise BadInput(f"{where} has a text of more than {MOST_CHARS} characters", "shorten it")
+    check = _check(row["check"], where)
+    if any("\ud800" <= char <= "\udfff" for char in "".join((row["text"], row["technique"], *check.data))):
+        raise BadInput(f"{where} holds half a character, which cannot be sent", "write whole characters")
     return Attack(
         id=row["id"],
         category=row["category"],
         technique=row["technique"],
         text=row["text"],
-        check=_check(row["check"], where),
+        check=check,
     )
 
 

@@ -15,7 +15,9 @@ _NOBODYS_MAIL = re.compile(
     r"|orders?|returns?|billing|privacy|datenschutz|security|legal|no\W?reply|mail|team|hello|press|jobs|abuse|feedback"
     r"|soporte|ayuda|atencion\w*|aide|assistance|your\W?\w*|name|user\w*|name\.surname|vorname\.nachname)@"
 )
-_NOBODYS_NUMBER = re.compile(r"^(?:00|1)?(?:49)?0?(?:800|888|877|866|900)|^1?\d{0,3}555|^0?123456|123456[78]{0,2}$|(\d)\1{6}|^0{4}|012345")
+_NOBODYS_NUMBER = re.compile(
+    r"^(?:00|1)?(?:49)?0?(?:800|888|877|866|900)|^1?\d{0,3}555|^0?123456|123456[78]{0,2}$|(\d)\1{6}|^0{4}|012345"
+)
 _ENDING = 9
 """Digits by which a telephone number is known again, with or without its country."""
 _MANUALS = frozenset(

@@ -89,6 +89,7 @@ def test_a_file_of_ones_own_has_the_same_form() -> None:
         (line(id="Ä 1"), "an id that cannot be used"),
         (line(category="a b"), "a category that cannot be used"),
         (line(text="x" * 20_001), "more than 20000 characters"),
+        (line(text="half a character: \ud83d"), "half a character"),
         (line(check="marker"), "no check"),
         (line(check={"kind": []}), "a kind that does not exist"),
         (line(check={"kind": "guess"}), "a kind that does not exist"),
