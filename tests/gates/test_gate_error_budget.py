@@ -54,6 +54,10 @@ def test_nor_when_days_pass_slowly(steps: list[int]) -> None:
     assert all(stake.stake > 0 for stake in stakes)
 
 
+def test_stakes_of_later_days_count_where_days_go_backwards() -> None:
+    assert 0.9 * BUDGET < worst_year(opened([300] * 40 + [0] * 40)) <= BUDGET
+
+
 def test_a_thousand_stakes_on_one_day_leave_next_to_nothing() -> None:
     stakes = opened([7] * 1000)
     assert worst_year(stakes) <= BUDGET

@@ -59,7 +59,7 @@ def test_a_judge_that_always_says_a_is_not_trusted(place: Shown, word: str) -> N
     [
         ([(FIRST, FIRST)] * 19, Verdict.PASS),  # too few pairs to say so
         ([(FIRST, FIRST)] * 7 + [(FIRST, SECOND)] * 13, Verdict.UNDECIDED),  # p = 1/128
-        ([(FIRST, FIRST)] * 6 + [(FIRST, SECOND)] * 14, Verdict.PASS),  # 30%, which is not more than 30%
+        ([(FIRST, FIRST)] * 9 + [(FIRST, SECOND)] * 21, Verdict.PASS),  # 30%, which is not more than 30%
         ([(FIRST, FIRST)] * 6 + [(SECOND, SECOND)] + [(FIRST, SECOND)] * 13, Verdict.PASS),  # p = 8/128
         ([(SECOND, FIRST)] * 40, Verdict.PASS),  # always for the candidate
         ([(NEITHER, NEITHER)] * 40, Verdict.PASS),
