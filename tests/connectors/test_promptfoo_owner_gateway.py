@@ -35,14 +35,14 @@ def question(text: str, **fields: Any) -> dict[str, Any]:
     return {"model": "judge-1", "messages": [{"role": "user", "content": text}], "temperature": 0.5, **fields}
 
 
-def opened(model: ScriptedModel, embedder: Embedder | None = None) -> tuple[Answers, OwnerGateway]:
+def opened(model: ScriptedModel, embedder: Embedder | None = None) -> OwnerGateway:
     answers = Answers(arms(), (), model=model, task_model="sim-task", sample=2)
-    return answers, OwnerGateway(arms(), {CASE.id: CASE}, answers, model=model, embedder=embedder, sample=2)
+    return OwnerGateway(arms(), {CASE.id: CASE}, answers, model=model, embedder=embedder, sample=2)
 
 
 async def test_only_the_run_itself_is_admitted_and_only_with_a_test_of_its_own() -> None:
     model = ScriptedModel(lambda _: "yes")
-    async with opened(model)[1] as served, httpx.AsyncClient() as client:
+    async with opened(model) as served, httpx.AsyncClient() as client:
         root = served.url.rsplit("/", 1)[0]
         for path in ("/answer", GRADE, EMBED):
             assert (await client.post(f"{root}/guessed{path}", json=ASK)).status_code == 403
@@ -53,7 +53,7 @@ async def test_only_the_run_itself_is_admitted_and_only_with_a_test_of_its_own()
 
 async def test_variables_fill_the_arms_own_prompt_and_each_variant_is_asked_once() -> None:
     model = ScriptedModel(lambda request: request.messages[-1].content)
-    answers, served = opened(model)
+    served = opened(model)
     async with served, httpx.AsyncClient() as client:
         for variables in ({"question": "one"}, {"question": "two"}, {"question": "one"}):
             told = await client.post(f"{served.url}/answer", json={**ASK, "variables": variables})
@@ -63,12 +63,12 @@ async def test_variables_fill_the_arms_own_prompt_and_each_variant_is_asked_once
     asked = [[(m.role, m.content) for m in request.messages] for request in model.requests]
     assert asked == [[("system", "Answer well."), ("user", word)] for word in ("one", "two")]
     assert {(request.purpose, request.attempt) for request in model.requests} == {("task", 2)}
-    assert answers.broken == ""
+    assert served.broken == ""
 
 
 async def test_a_grader_is_our_model_and_sees_the_prompt_instead_of_its_name() -> None:
     model = ScriptedModel(lambda request: "good\ud83d" if request.purpose == "judge" else "yes")
-    async with opened(model)[1] as served, httpx.AsyncClient() as client:
+    async with opened(model) as served, httpx.AsyncClient() as client:
         await client.post(f"{served.url}/answer", json=ASK)
         parts = [{"type": "text", "text": f"asked {NAME}"}, {"type": "text", "text": "judge it"}]
         asked = question("x", messages=[{"role": "user", "content": parts}], max_tokens=77)
@@ -97,14 +97,17 @@ async def test_a_grader_that_cannot_answer_is_marked_and_never_asked_for_again(
         raise error
 
     model = ScriptedModel(script)
-    answers, served = opened(model)
+    served = opened(model)
     async with served, httpx.AsyncClient() as client:
         for _ in range(2):
             told = await client.post(f"{served.url}{GRADE}", json=question("x"))
             assert told.status_code == 400
             assert told.json()["error"]["message"] == f"{UNJUDGED}: {error}"
-    assert bool(answers.broken) is ends
-    assert len(model.requests) == (1 if ends else 2)
+        made = (await client.post(f"{served.url}/answer", json=ASK)).json()
+        assert made == {"error": "no answer"}
+    assert bool(served.broken) is ends
+    # what nobody can judge is not asked
+    assert len(model.requests) == (1 if ends else 3)
 
 
 @pytest.mark.parametrize(
@@ -117,7 +120,7 @@ async def test_a_grader_that_cannot_answer_is_marked_and_never_asked_for_again(
 )
 async def test_a_question_that_is_no_text_is_marked(asked: dict[str, Any]) -> None:
     model = ScriptedModel(lambda _: "yes")
-    async with opened(model)[1] as served, httpx.AsyncClient() as client:
+    async with opened(model) as served, httpx.AsyncClient() as client:
         assert UNJUDGED in (await client.post(f"{served.url}{GRADE}", json=asked)).text
         assert UNJUDGED in (await client.post(f"{served.url}{EMBED}", json={"input": ["a", "b"]})).text
         assert UNJUDGED in (await client.post(f"{served.url}{EMBED}", json={"input": "a"})).text
@@ -140,7 +143,7 @@ async def test_embeddings_are_asked_by_our_own_client_which_tries_again() -> Non
     said: list[dict[str, Any]] = []
     with serve(embedding_server(a_vector, said)) as url:
         async with Embedder(f"{url}/v1", "sk-x", "small") as embedder:
-            _, served = opened(ScriptedModel(lambda _: "yes"), embedder)
+            served = opened(ScriptedModel(lambda _: "yes"), embedder)
             async with served, httpx.AsyncClient() as client:
                 await client.post(f"{served.url}/answer", json=ASK)
                 told = await client.post(f"{served.url}{EMBED}", json={"model": "large", "input": f"{NAME}!"})
@@ -163,13 +166,13 @@ async def test_embeddings_are_asked_by_our_own_client_which_tries_again() -> Non
 async def test_embeddings_that_cannot_be_had_are_marked(status: int, body: Any, words: str, ends: bool) -> None:
     with serve(embedding_server(lambda _said, _call: JSONResponse(body, status), [])) as url:
         async with Embedder(f"{url}/v1", "sk-x", "small") as embedder:
-            answers, served = opened(ScriptedModel(lambda _: "yes"), embedder)
+            served = opened(ScriptedModel(lambda _: "yes"), embedder)
             async with served, httpx.AsyncClient() as client:
                 told = (await client.post(f"{served.url}{EMBED}", json={"input": "secret words"})).text
     assert UNJUDGED in told
     assert words in told
     assert "secret words" not in told
-    assert bool(answers.broken) is ends
+    assert bool(served.broken) is ends
 
 
 async def test_an_embedder_wants_an_address() -> None:

@@ -86,7 +86,7 @@ class OwnerEvaluator:
                 pairs = tuple(_pair(case, gateway, rows) for case in cases)
         finally:
             await asyncio.to_thread(shutil.rmtree, workdir, ignore_errors=True)
-        note = answers.broken or note or gaps(cases, rows)
+        note = gateway.broken or note or gaps(cases, rows)
         return replace(evidence, pairs=pairs, complete=not note, note=note)
 
     def _answers(self, arms: Mapping[Arm, PromptVersion], sample: int) -> Answers:

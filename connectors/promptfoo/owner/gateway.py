@@ -7,26 +7,23 @@ model client, so it is on the budget and in the journal. What a grader cannot an
 
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from connectors.answers import Answer, Answers, Key
 from connectors.embeddings import Embedder
+from connectors.promptfoo.chat import Chat, unanswered
 from connectors.promptfoo.gateway import told
 from connectors.promptfoo.loopback import Loopback
 from connectors.promptfoo.owner.variables import placed
-from connectors.promptfoo.results import UNJUDGED
-from optimizer.errors import BadReply, Declined, OverBudget, Permanent, Transient
+from optimizer.errors import Declined, Permanent, Transient
 from optimizer.identity import Json, canonical, digest
-from optimizer.ports import LanguageModel, ModelRequest
+from optimizer.ports import LanguageModel
 from optimizer.prompts import Message, PromptVersion
 from optimizer.template import fill
 from optimizer.types import Arm, Case, CaseOrigin, Missing
-
-GRADER_TOKENS = 4096
-"""Enough for a verdict with its reason, and for the steps of a g-eval."""
 
 
 class _Ask(BaseModel):
@@ -36,20 +33,6 @@ class _Ask(BaseModel):
     case_id: str
     prompt: str = Field(pattern=r"^tracegrad-prompt-[0-9a-f]{32}$")
     variables: dict[str, str]
-
-
-class _Said(BaseModel):
-    role: str
-    content: str | list[dict[str, Any]]
-
-
-class _Question(BaseModel):
-    model_config = ConfigDict(extra="ignore")
-
-    model: str
-    messages: tuple[_Said, ...] = Field(min_length=1)
-    temperature: float = 0.0
-    max_tokens: int = Field(default=GRADER_TOKENS, ge=1)
 
 
 class _Text(BaseModel):
@@ -79,15 +62,14 @@ class OwnerGateway:
         self._arms = arms
         self._cases = cases
         self._answers = answers
-        self._model = model
         self._embedder = embedder
-        self._sample = sample
+        self._graders = Chat(model, purpose="judge", sample=sample, shown=self._unnamed)
         self._prompts: dict[str, str] = {}
         self.variants: dict[Key, dict[str, None]] = {}
         self._loopback = Loopback(
             {
                 "/answer": self._answer,
-                "/v1/chat/completions": self._grade,
+                "/v1/chat/completions": self._graders.serve,
                 "/v1/embeddings": self._embed,
             }
         )
@@ -109,6 +91,11 @@ class OwnerGateway:
         if error is None and failure is not None:
             raise failure
 
+    @property
+    def broken(self) -> str:
+        """Why no further call can succeed, of answers or of graders; empty while all is well."""
+        return self._answers.broken or self._graders.broken
+
     def answers(self, key: Key) -> list[Answer]:
         """What was said to a test, in the order in which promptfoo asked; unfinished ones are left out."""
         found = (self._answers.made(key[0], variant) for variant in self.variants.get(key, ()))
@@ -121,6 +108,8 @@ class OwnerGateway:
             raise web.HTTPBadRequest from error
         if ask.case_id not in self._cases:
             raise web.HTTPNotFound
+        if self._graders.broken:  # what cannot be judged need not be paid for
+            self._answers.stop(self._graders.broken)
         shown = placed(self._bodies, ask.variables)
         variant = f"{ask.case_id} {digest(canonical({**ask.variables}))}"
         case = Case(
@@ -136,61 +125,22 @@ class OwnerGateway:
         answer = await self._answers.of(ask.arm, variant)
         return web.json_response({"error": "no answer"} if answer.failure is not None else told(answer))
 
-    async def _grade(self, request: web.Request) -> web.Response:
-        try:
-            asked = _Question.model_validate_json(await request.read())
-            messages = tuple(Message(role=said.role, content=self._unnamed(_plain(said))) for said in asked.messages)
-        except ValueError:
-            return _unjudged("the grader was asked something that is no text")
-        if self._answers.broken:
-            return _unjudged(self._answers.broken)
-        question = ModelRequest(
-            purpose="judge",
-            model=asked.model,
-            messages=messages,
-            temperature=asked.temperature,
-            max_tokens=asked.max_tokens,
-            attempt=self._sample,
-        )
-        try:
-            reply = await self._model.complete(question)
-        except (BadReply, Transient, Declined) as error:
-            return _unjudged(str(error))
-        except (Permanent, OverBudget) as error:
-            self._answers.stop(str(error))
-            return _unjudged(str(error))
-        message: Json = {"role": "assistant", "content": reply.text.encode("utf-8", "replace").decode("utf-8")}
-        total = reply.usage.input_tokens + reply.usage.output_tokens
-        usage: Json = {
-            "prompt_tokens": reply.usage.input_tokens,
-            "completion_tokens": reply.usage.output_tokens,
-            "total_tokens": total,
-        }
-        return web.json_response(
-            {
-                "id": "chatcmpl-tracegrad",
-                "object": "chat.completion",
-                "created": 0,
-                "model": asked.model,
-                "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
-                "usage": usage,
-            }
-        )
-
     async def _embed(self, request: web.Request) -> web.Response:
         try:
             asked = _Text.model_validate_json(await request.read())
         except ValidationError:
-            return _unjudged("one text at a time can be embedded")
+            return unanswered("one text at a time can be embedded")
+        if self._graders.broken:
+            return unanswered(self._graders.broken)
         if self._embedder is None:
-            return _unjudged("there is no embedding model")
+            return unanswered("there is no embedding model")
         try:
             vector = await self._embedder.embed(self._unnamed(asked.input))
         except (Transient, Declined) as error:
-            return _unjudged(str(error))
+            return unanswered(str(error))
         except Permanent as error:
-            self._answers.stop(str(error))
-            return _unjudged(str(error))
+            self._graders.broken = str(error)
+            return unanswered(str(error))
         row: Json = {"object": "embedding", "index": 0, "embedding": list(vector)}
         usage: Json = {"prompt_tokens": 0, "total_tokens": 0}
         return web.json_response({"object": "list", "model": self._embedder.model, "data": [row], "usage": usage})
@@ -203,21 +153,8 @@ class OwnerGateway:
         return text
 
 
-def _plain(said: _Said) -> str:
-    if isinstance(said.content, str):
-        return said.content
-    if any(part.get("type") != "text" for part in said.content):
-        raise ValueError
-    return "\n".join(str(part.get("text", "")) for part in said.content)
-
-
 def _written(messages: tuple[Message, ...]) -> str:
     """A filled prompt as promptfoo would show it to a grader: one message bare, several as JSON."""
     if len(messages) == 1:
         return messages[0].content
     return canonical([{"role": message.role, "content": message.content} for message in messages])
-
-
-def _unjudged(why: str) -> web.Response:
-    """An answer that promptfoo does not ask for again, and that results.py knows."""
-    return web.json_response({"error": {"message": f"{UNJUDGED}: {why}", "type": "invalid_request_error"}}, status=400)
