@@ -56,6 +56,10 @@ def test_what_nobody_looked_at_is_no_pass(findings: tuple[Finding, ...]) -> None
     assert (report.verdict, report.proof) == (UNDECIDED, Proof.NONE)
 
 
+def test_a_claim_without_a_screen_shows_nothing() -> None:
+    assert decided(SOUND, found(Gate.CLAIM, FAIL)).proof is Proof.NONE
+
+
 GROUNDS = {Gate.EVIDENCE, Gate.JUDGE}
 
 
