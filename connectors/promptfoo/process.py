@@ -9,6 +9,7 @@ import asyncio
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.resources import files
@@ -43,19 +44,25 @@ async def run(
     *,
     concurrency: int,
     timeout_s: float,
-    graders_url: str = "",
+    models_url: str = "",
 ) -> Ended:
-    """Run `promptfoo eval` to its end, or to ours. `graders_url` is where its OpenAI client is to ask."""
-    command = [
-        *(sys.executable, "-I", "-c", WRAPPER, "eval", "-c", str(config), "-o", str(output)),
-        *("--no-cache", "--no-write", "--no-table", "--no-progress-bar", "-j", str(concurrency)),
-    ]
+    """Run `promptfoo eval` to its end, or to ours. `models_url` is where its OpenAI client is to ask."""
+    command = ["eval", "-c", str(config), "-o", str(output), "-j", str(concurrency)]
+    return await call(
+        runtime, workdir, [*command, "--no-write", "--no-table"], timeout_s=timeout_s, models_url=models_url
+    )
+
+
+async def call(
+    runtime: Runtime, workdir: Path, command: Sequence[str], *, timeout_s: float, models_url: str = ""
+) -> Ended:
+    """Run any command of promptfoo, without its cache."""
     log = workdir / "log.txt"
     with log.open("wb") as sink:
         child = await asyncio.create_subprocess_exec(
-            *command,
+            *(sys.executable, "-I", "-c", WRAPPER, *command, "--no-cache", "--no-progress-bar"),
             cwd=workdir,
-            env=environment(runtime, workdir, timeout_s=timeout_s, graders_url=graders_url),
+            env=environment(runtime, workdir, timeout_s=timeout_s, models_url=models_url),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=sink,
             stderr=sink,
@@ -72,13 +79,13 @@ async def run(
     return Ended(code=code, log=log.read_text(encoding="utf-8", errors="replace"))
 
 
-def environment(runtime: Runtime, workdir: Path, *, timeout_s: float, graders_url: str = "") -> dict[str, str]:
+def environment(runtime: Runtime, workdir: Path, *, timeout_s: float, models_url: str = "") -> dict[str, str]:
     """The child's whole environment, made from nothing."""
     limit_ms = str(int(timeout_s * 1000))
     # the key is none: the address itself is what admits the run to the gateway
-    graders = {"OPENAI_BASE_URL": graders_url, "OPENAI_API_KEY": "the-address-is-the-key"} if graders_url else {}
+    models = {"OPENAI_BASE_URL": models_url, "OPENAI_API_KEY": "the-address-is-the-key"} if models_url else {}
     return {
-        **graders,
+        **models,
         "PATH": str(runtime.bin_dir),
         "HOME": str(workdir),
         "TMPDIR": str(workdir),

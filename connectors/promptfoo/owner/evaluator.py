@@ -112,7 +112,7 @@ class OwnerEvaluator:
             workdir / "results.json",
             concurrency=self._settings.concurrency,
             timeout_s=self._settings.timeout_s,
-            graders_url=f"{gateway.url}/v1",
+            models_url=f"{gateway.url}/v1",
         )
         return await asyncio.to_thread(rows_of, ended, workdir)
 
