@@ -13,6 +13,9 @@ from optimizer.ports import Judge
 from optimizer.types import Case, CaseOrigin, Missing, Scored, Unscored
 
 
+_FROM_PRODUCTION = (CaseOrigin.REPLAY, CaseOrigin.COMPLAINT, CaseOrigin.ANCHOR)
+
+
 class Match(StrEnum):
     """How an answer is compared with the case's reference: by what it holds, or with what stands in it."""
 
@@ -25,8 +28,8 @@ class Match(StrEnum):
 class MatchingJudge:
     """Judges answers by comparison.
 
-    A case without a reference goes to another judge, and so does a replayed one: its reference is one whole answer
-    that a person gave, not what every answer must contain.
+    A case without a reference goes to another judge, and so does one out of production (replayed, a complaint, an
+    anchor): its reference is one whole answer that a person gave, not what every answer must contain.
 
     Args:
         otherwise: the judge of what cannot be compared; without one such an answer is unscored.
@@ -62,7 +65,7 @@ class MatchingJudge:
 
 def _comparable(case: Case) -> str:
     """The reference, empty when there is none: an empty one would be met by every answer."""
-    if case.origin is CaseOrigin.REPLAY or isinstance(case.reference, Missing):
+    if case.origin in _FROM_PRODUCTION or isinstance(case.reference, Missing):
         return ""
     return case.reference.strip()
 

@@ -79,9 +79,12 @@ async def test_an_empty_reference_is_none(match: Match, reference: str) -> None:
 
 
 @pytest.mark.parametrize("match", list(Match))
-async def test_a_correction_of_a_replayed_case_is_shown_to_the_judge_in_every_mode(match: Match) -> None:
+@pytest.mark.parametrize("origin", [CaseOrigin.REPLAY, CaseOrigin.COMPLAINT, CaseOrigin.ANCHOR])
+async def test_a_correction_out_of_production_is_shown_to_the_judge_in_every_mode(
+    match: Match, origin: CaseOrigin
+) -> None:
     model = ScriptedModel(lambda _: '{"score": 0.5, "reason": ""}')
-    case = replace(a_case(1, "?", reference="One whole answer."), origin=CaseOrigin.REPLAY)
+    case = replace(a_case(1, "?", reference="One whole answer."), origin=origin)
     grade = await MatchingJudge(match, rubric(model)).judge(case, "Another whole answer.")
     assert grade == Scored(value=0.5, reason="")
     assert judged_block(model.requests[0])["reference"] == "One whole answer."
