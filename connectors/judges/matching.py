@@ -12,7 +12,6 @@ from connectors.judges.varying import Varying
 from optimizer.ports import Judge
 from optimizer.types import Case, CaseOrigin, Missing, Scored, Unscored
 
-
 _FROM_PRODUCTION = (CaseOrigin.REPLAY, CaseOrigin.COMPLAINT, CaseOrigin.ANCHOR)
 
 
