@@ -16,6 +16,7 @@ from gates.claim import claim
 from gates.comparison import compared, differences
 from gates.rules import GateRules
 from gates.statistics import e_above
+from optimizer.errors import OverBudget
 from optimizer.identity import digest
 from optimizer.ports import Clock
 from optimizer.proof import Claim, Finding, Gate
@@ -93,7 +94,10 @@ async def claimed(order: Order, tools: Evaluators, pledge: Pledge) -> tuple[Find
     cases = await asyncio.to_thread(pledge.unseen, sealed)
     if len(cases) < rules.claim_min_cases:
         return too_few(len(cases), rules), None
-    stake = await asyncio.to_thread(pledge.open)
+    try:
+        stake = await asyncio.to_thread(pledge.open)
+    except OverBudget as error:
+        return unaffordable(error), None
     parts: list[Evidence] = []
     for start, end, last in looks(len(cases)):
         drawn = await asyncio.to_thread(pledge.draw, cases[start:end], end)
@@ -136,4 +140,13 @@ def too_few(cases: int, rules: GateRules) -> Finding:
             f"Screened, not proven: {cases} sealed cases are left that nobody has looked at, and a claim needs "
             f"{rules.claim_min_cases}; wait for new traffic, raise `gate.sealed`, or name `gate.sealed_datasets`."
         ),
+    )
+
+
+def unaffordable(error: OverBudget) -> Finding:
+    """Why no claim was made although there are cases: `error` is the ledger's refusal."""
+    return Finding(
+        gate=Gate.CLAIM,
+        verdict=Verdict.UNDECIDED,
+        sentence=f"Screened, not proven: {error}; wait, or raise `gate.claim_budget`.",
     )

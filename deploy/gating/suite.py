@@ -83,10 +83,14 @@ async def assembled(
     owned = [case for name in gate.sealed_datasets for case in await dataset(prompt, source, name, "sealed_datasets")]
     unused = [case for case in kept if case.source_key not in sources] if gate.claim else []
     complaints = await replayed(registry, recorded.complained, recorded.losses, origin=CaseOrigin.COMPLAINT)
+    fixed = await anchors(prompt, source)
+    # a dataset may be named twice, or for both purposes: what this gate scores anyway is nothing to claim on
+    shown = {case.id for case in (*screen, *fixed)}
+    sealed = {case.id: case for case in (*owned, *unused) if case.id not in shown}
     return Suite(
         screen=mixed(screen, secret),
-        sealed=mixed((*owned, *unused), secret),
-        anchors=await anchors(prompt, source),
+        sealed=mixed(sealed.values(), secret),
+        anchors=fixed,
         complaints=choose((), complaints, gradient_sources=(), limit=MOST_COMPLAINTS),
         replayable=len(rebuilt) / len(recorded.inputs) if recorded.inputs else Missing.NOT_RECORDED,
     )

@@ -10,7 +10,7 @@ from deploy.gating.claiming import Pledge
 from deploy.gating.order import Evaluators, Order
 from deploy.gating.proving import prove
 from deploy.gating.suite import Suite
-from deploy.settings import PromptSettings
+from deploy.settings import GateSettings, PromptSettings
 from deploy.store.facade import Store
 from deploy.store.ledger import Ledger
 from gates.safety.attack import Attack, Check, CheckKind
@@ -158,6 +158,22 @@ async def test_the_second_claim_gets_other_cases_and_a_smaller_stake(owned: Stor
     assert len(owned.ledgers.stakes(owned.ledgers.prompt_id("support"), Ledger.PROPOSAL)) == 2
 
 
+async def test_a_claim_that_no_budget_is_left_for_leaves_it_undecided_and_uses_no_case(
+    owned: Store, clock: SetClock
+) -> None:
+    await report(owned, clock, order("one"), Scores(BETTER))
+    poorer = order("two")
+    poorer = replace(poorer, prompt=PromptSettings(name="support", gate=GateSettings(claim_budget=0.01)))
+    scores = Scores(BETTER)
+    found = await report(owned, clock, poorer, scores)
+    assert (found.verdict, found.proof, found.claim) == (Verdict.UNDECIDED, Proof.SCREENED, None)
+    assert found.reasons[0] == (
+        "Undecided: screened, not proven: nothing is left of the error budget of 0.01 for 365 days with activity; "
+        "wait, or raise `gate.claim_budget`."
+    )
+    assert asked_of(scores, "sealed") == []
+
+
 async def test_a_gate_that_was_killed_in_its_claim_goes_on_with_the_same_stake_and_cases(
     owned: Store, clock: SetClock
 ) -> None:
@@ -299,3 +315,27 @@ async def test_a_case_of_another_claim_is_never_drawn(owned: Store, clock: SetCl
     found = await report(owned, clock, order(), scores)
     assert found.proof is Proof.PROVEN
     assert min(asked_of(scores, "sealed")) == "sealed060"
+
+
+def in_a_slice(number: int) -> tuple[Case, ...]:
+    return tuple(replace(case, tags=("language:de",)) for case in cases("german", number))
+
+
+@pytest.mark.parametrize(("for_good", "verdict"), [(True, Verdict.FAIL), (False, Verdict.PASS)])
+async def test_a_slice_that_seems_to_have_lost_is_answered_once_more(
+    owned: Store, clock: SetClock, for_good: bool, verdict: Verdict
+) -> None:
+    german = in_a_slice(30)
+
+    def score(case: str, arm: Arm, sample: int) -> float:
+        worse = case.startswith("german") and int(case[-3:]) < 25 and (for_good or sample == 0)
+        return float((arm is Arm.BASELINE) is worse)
+
+    scores = Scores(score)
+    found = await report(owned, clock, order(screen=(*cases("open", 60), *german)), scores)
+    again = [set(ids) for sample, ids in scores.asked if sample == 1]
+    assert again == [{case.id for case in german}]
+    assert said(found, Gate.SLICES).verdict is verdict
+    assert found.verdict is verdict
+    (reading,) = found.slices
+    assert (reading.better, reading.worse) == ((5, 25) if for_good else (30, 0))

@@ -147,6 +147,17 @@ async def test_anchors_and_sealed_datasets(world: World) -> None:
     assert set(found.screen).isdisjoint((anchor, *kept))
 
 
+async def test_a_case_that_this_gate_scores_anyway_is_not_sealed_and_none_is_sealed_twice(world: World) -> None:
+    both = await suite(world, datasets=["curated"], sealed_datasets=["curated", "sealed", "sealed"], max_cases=70)
+    sealed = [case.id for case in both.sealed]
+    assert len(both.screen) == 70
+    assert len(sealed) == len(set(sealed)) == 130
+    assert set(sealed).isdisjoint(case.id for case in both.screen)
+    world.cases.datasets[anchors_of("support")] = list(both.sealed[:3])
+    found = await suite(world, sealed_datasets=["sealed", anchors_of("support")])
+    assert set(found.sealed).isdisjoint(found.anchors)
+
+
 @pytest.mark.parametrize("setting", ["datasets", "sealed_datasets"])
 async def test_a_dataset_that_is_missing_or_empty(world: World, setting: str) -> None:
     with pytest.raises(NotFound) as missing:
