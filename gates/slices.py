@@ -14,7 +14,7 @@ from gates.rules import GateRules
 from gates.statistics import holm, sign_test
 from gates.words import counted, listed, points
 from optimizer.proof import Finding, Gate, SliceReading
-from optimizer.types import Pair, Verdict
+from optimizer.types import Case, Pair, Verdict
 
 LONGEST_TAG = 60
 """Characters of a tag that name its slice: an application may have written anything into a tag."""
@@ -42,6 +42,32 @@ def slices(pairs: Iterable[Pair], rules: GateRules) -> tuple[SliceReading, ...]:
         tested = [replace(reading, p_worse=p) for reading, p in zip(tested, corrected, strict=True)]
     judged = [replace(reading, verdict=_verdict(reading, rules)) for reading in tested]
     return (*sorted(judged, key=lambda reading: (reading.effect, reading.name)), *few)
+
+
+def doubted(pairs: Iterable[Pair], readings: Sequence[SliceReading]) -> tuple[Case, ...]:
+    """The cases of the slices that seem to have lost: to be answered once more in both versions."""
+    names = {reading.name for reading in readings if reading.verdict is Verdict.FAIL}
+    return tuple(pair.case for pair in pairs if names & {_name(tag) for tag in pair.case.tags})
+
+
+def confirmed(readings: Sequence[SliceReading], again: Sequence[Pair], rules: GateRules) -> tuple[SliceReading, ...]:
+    """The readings, with a slice that seemed to have lost as fresh answers show it: they alone decide on it.
+
+    Of several slices with noisy answers, one seems to have lost in up to a quarter of all gates of an identical prompt.
+    The second run knows which slices are meant, so its p-values need no correction.
+
+    Args:
+        again: the doubted cases, answered once more in both versions.
+    """
+    return tuple(_again(reading, again, rules) if reading.verdict is Verdict.FAIL else reading for reading in readings)
+
+
+def _again(reading: SliceReading, pairs: Sequence[Pair], rules: GateRules) -> SliceReading:
+    found = differences(pair for pair in pairs if reading.name in {_name(tag) for tag in pair.case.tags})
+    if len(found) < rules.slice_cases:
+        return replace(reading, verdict=Verdict.UNDECIDED)
+    second = _reading(reading.name, found, rules)
+    return replace(second, verdict=_verdict(second, rules))
 
 
 def sliced(readings: Sequence[SliceReading], rules: GateRules) -> Finding:

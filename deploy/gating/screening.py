@@ -7,7 +7,7 @@ from deploy.gating.order import Evaluators, Order
 from gates.judging import judged, trusted
 from gates.resources import resourced, resources
 from gates.screen import screen
-from gates.slices import sliced, slices
+from gates.slices import confirmed, doubted, sliced, slices
 from gates.soundness import sound
 from optimizer.proof import Finding, JudgeReading, ResourceReading, SliceReading
 from optimizer.types import CaseOrigin, Evidence
@@ -38,13 +38,25 @@ async def screened(order: Order, tools: Evaluators) -> Screened:
         if found is not None:
             break
     assert found is not None, "the last look always decides"
-    return read(order, tools, evidence, found)
+    by_slice = await slices_of(order, tools, evidence)
+    return read(order, tools, evidence, found, by_slice)
 
 
-def read(order: Order, tools: Evaluators, evidence: Evidence, found: Finding) -> Screened:
+async def slices_of(order: Order, tools: Evaluators, evidence: Evidence) -> tuple[SliceReading, ...]:
+    """The slices; one that seems to have lost is answered once more, and that decides."""
+    readings = slices(evidence.pairs, order.rules)
+    cases = [case for case in doubted(evidence.pairs, readings) if case.origin is not CaseOrigin.CONFIG]
+    if not cases or not evidence.complete:
+        return readings
+    again = await tools.plain.compare(order.arms, cases, sample=1)
+    return confirmed(readings, again.pairs, order.rules)
+
+
+def read(
+    order: Order, tools: Evaluators, evidence: Evidence, found: Finding, by_slice: tuple[SliceReading, ...]
+) -> Screened:
     """Every finding that needs no further answer."""
     rules = order.rules
-    by_slice = slices(evidence.pairs, rules)
     taken = resources(evidence.pairs, rules)
     judge = judged(tools.judge.name, evidence, order.human)
     return Screened(

@@ -6,7 +6,7 @@ import pytest
 
 from gates.power import smallest_loss
 from gates.rules import GateRules
-from gates.slices import LONGEST_TAG, sliced, slices
+from gates.slices import LONGEST_TAG, confirmed, doubted, sliced, slices
 from gates.statistics import sign_test
 from optimizer.proof import Gate, SliceReading
 from optimizer.types import Pair, Verdict
@@ -146,3 +146,17 @@ def test_how_often_a_slice_blocks() -> None:
     assert block_rate(80, 0.10, 0.10) < 0.07
     assert block_rate(80, 0.05, 0.15) > 0.6  # one that loses ten points
     assert block_rate(40, 0.05, 0.25) > 0.8  # one that loses twenty
+
+
+def test_a_slice_that_seems_to_have_lost_is_decided_by_fresh_answers() -> None:
+    lost = changed(0, 15, 15, ("lost",))
+    first = slices([*lost, *changed(9, 0, 21, ("fine",))], RULES)
+    assert len(doubted(lost, first)) == 30
+    assert doubted(changed(9, 0, 21, ("fine",)), first) == ()
+    same_again = confirmed(first, changed(0, 12, 18, ("lost",)), RULES)
+    assert [(reading.name, reading.verdict, reading.worse) for reading in same_again] == [
+        ("tag:lost", Verdict.FAIL, 12),
+        ("tag:fine", Verdict.PASS, 0),
+    ]
+    assert confirmed(first, changed(4, 5, 21, ("lost",)), RULES)[0].verdict is Verdict.PASS
+    assert confirmed(first, changed(0, 12, 3, ("lost",)), RULES)[0].verdict is Verdict.UNDECIDED
