@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 from deploy.gating.looks import joined, looks
 from deploy.gating.order import Evaluators, Order
+from gates.comparison import compared
 from gates.judging import judged, trusted
 from gates.resources import resourced, resources
 from gates.screen import screen
@@ -34,7 +35,9 @@ async def screened(order: Order, tools: Evaluators) -> Screened:
         runner = tools.plain if start else tools.screen
         parts.append(await runner.compare(order.arms, cases[start:end]))
         evidence = joined(parts)
-        found = screen(evidence.pairs, rules, last=last or not evidence.complete)
+        # what is missing already cannot be made up for, and a dead judge is waited for with every case
+        missing = compared(evidence.pairs).unscored > rules.max_unscored * len(cases)
+        found = screen(evidence.pairs, rules, last=last or missing or not evidence.complete)
         if found is not None:
             break
     assert found is not None, "the last look always decides"

@@ -339,3 +339,15 @@ async def test_a_slice_that_seems_to_have_lost_is_answered_once_more(
     assert found.verdict is verdict
     (reading,) = found.slices
     assert (reading.better, reading.worse) == ((5, 25) if for_good else (30, 0))
+
+
+async def test_a_dead_judge_is_not_waited_for_to_the_end(owned: Store, clock: SetClock) -> None:
+    class Dead(Scores):
+        def _one(self, case: Case, arm: Arm, sample: int) -> Evaluation:
+            return replace(super()._one(case, arm, sample), result=Unscored(reason="the judge gave no judgement"))
+
+    scores = Dead(BETTER)
+    found = await report(owned, clock, order(screen=cases("open", 400)), scores)
+    assert [len(ids) for _, ids in scores.asked] == [50]
+    assert found.verdict is Verdict.UNDECIDED
+    assert "50 of 50 cases could not be judged" in found.reasons[0]
