@@ -183,6 +183,10 @@ def asserting(**assertion: Any) -> dict[str, Any]:
         (asserting(type="contains", value="{{ env.HOME }}"), "the environment in a template of 't'"),
         (asserting(type="assert-set", **{"assert": [{"type": "pi"}]}), "'pi' in 't'"),
         (asserting(type="contains", value="x", provider="anthropic:x"), "the grader that 't' names"),
+        (
+            asserting(type="contains", value="x", provider={"id": "openai:gpt-9", "config": {"tools": [{}]}}),
+            "the grader that 't' names",
+        ),
         ({"tests": [{"vars": {"question": "package:x:y"}}]}, "a package in test 1"),
         ({"tests": [GOOD], "defaultTest": {"vars": {"b": "{{env['A']}}"}}}, "the environment in a template of `defau"),
         ({"tests": [GOOD], "scenarios": [{}]}, "`scenarios`"),
