@@ -149,6 +149,15 @@ def test_what_many_references_say_is_knowledge() -> None:
     assert leaked(f"{PARENT}\n{policy}.", PARENT, cases) is None
 
 
+def test_where_every_character_is_a_word_a_short_phrase_is_no_answer_learned_by_heart() -> None:
+    cases = [
+        case(0, "可以退货吗？", "您在三十天之内可以免费退货。"),
+        case(1, "多久送到？", "您的包裹两到三个工作日内送达。"),
+    ]
+    facts = "商品在三十天之内可以免费退货，包裹两到三个工作日内送达。"
+    assert leaked(f"{PARENT}\n{facts}", PARENT, cases) is None
+
+
 def test_a_short_answer_is_found_behind_its_question_only() -> None:
     cases = [case(n, str(LONG[n].input.history[0].content), f"shelf {n}") for n in range(10)]
     facts = "\n".join(f"Lamps can be found in shelf {n}." for n in range(10))
