@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 TRACEGRAD = Path(sys.executable).parent / "tracegrad"
@@ -31,11 +32,20 @@ prompts:
       - {{kind: numeric, score: user-feedback, below: 0.5}}
       - {{kind: boolean, score: resolved, bad: false}}
       - {{kind: correction}}
-    gate: {{datasets: [support-regression], replayed: 60, sealed: 100, evaluator: contains}}
+    gate: {{datasets: [support-regression], replayed: 60, sealed: 100, evaluator: contains, attacks: false}}
 state_dir: {state}
 node_dir: {node}
 web: {{port: {port}}}
 """
+
+GATE = {
+    "datasets": ["support-regression"],
+    "replayed": 60,
+    "sealed": 100,
+    "evaluator": "contains",
+    "attacks": False,  # hundreds of calls, which have a test of their own
+    "export": False,
+}
 
 
 @dataclass(frozen=True)
@@ -59,10 +69,69 @@ class Sandbox:
         answer: dict[str, Any] = httpx.get(self.model.removesuffix("/v1") + "/sandbox/calls", timeout=30).json()
         return answer
 
+    def trouble(self, **switches: Any) -> None:
+        """Have the simulated model misbehave; see `sandbox.model.troubles`."""
+        url = self.model.removesuffix("/v1") + "/sandbox/troubles"
+        httpx.post(url, json=switches, timeout=30).raise_for_status()
+
     def versions(self) -> list[int]:
         """Version numbers of the demo's prompt."""
         rows = self.get("/api/public/v2/prompts", name="support-assistant")["data"]
         return sorted(rows[0]["versions"])
+
+
+@dataclass(frozen=True)
+class Place:
+    """The sandbox that all cases share, and a folder of one case's own."""
+
+    world: Sandbox
+    folder: Path
+
+    def settings(self, **changes: Any) -> Path:
+        """A settings file; `langfuse__host=...` changes one key, `prompt__label=...` one of the only prompt.
+
+        With `gate__...` it is one of that prompt's gate.
+        """
+        world = self.world
+        prompt: dict[str, Any] = {
+            "name": "support-assistant",
+            "publish_label": "production",
+            "rules": [{"kind": "numeric", "score": "user-feedback", "below": 0.5}],
+            "gate": {**GATE},
+        }
+        content: dict[str, Any] = {
+            "langfuse": {
+                "host": world.langfuse,
+                "public_key": world.public_key,
+                "secret_key": world.secret_key,
+                "requests_per_minute": 0,
+            },
+            "model": {
+                "base_url": world.model,
+                "api_key": world.api_key,
+                "task": "sim-task",
+                "critic": "sim-critic",
+                "judge": "sim-judge",
+            },
+            "prompts": [prompt],
+            "state_dir": str(self.folder / "state"),
+            "node_dir": str(ROOT / ".node"),
+            "web": {"port": 0},
+        }
+        for path, value in changes.items():
+            *sections, key = path.split("__")
+            target = content
+            for section in sections:
+                target = {"prompt": prompt, "gate": prompt["gate"]}.get(section) or target[section]
+            target[key] = value
+        file = self.folder / "tracegrad.yaml"
+        file.write_text(yaml.safe_dump(content, allow_unicode=True), encoding="utf-8")
+        return file
+
+    def versions(self) -> dict[str, Any]:
+        """Every prompt with its versions and labels."""
+        rows = self.world.get("/api/public/v2/prompts", limit=100)["data"]
+        return {row["name"]: (row["versions"], row["labels"]) for row in rows}
 
 
 @contextmanager

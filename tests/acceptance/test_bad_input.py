@@ -5,7 +5,6 @@ import json
 import signal
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,6 @@ from urllib.parse import quote
 
 import httpx
 import pytest
-import yaml
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
@@ -25,7 +23,7 @@ from sandbox.scenario.otlp import Generated
 from sandbox.scenario.project import LangfuseProject
 from sandbox.scenario.support import Answered, Question
 from sandbox.serving import serve
-from tests.acceptance.harness import ROOT, TRACEGRAD, Sandbox, environment, sandbox, tracegrad
+from tests.acceptance.harness import GATE, ROOT, TRACEGRAD, Place, Sandbox, environment, sandbox, tracegrad
 
 pytestmark = pytest.mark.slow
 
@@ -34,57 +32,6 @@ DONE, USAGE, OUTSIDE, COULD_NOT_RUN, INTERRUPTED = 0, 2, 3, 12, 130
 CHAT = 'team/support "Käse" 2'
 LONELY = "never-used"
 QUESTIONS = 120
-
-
-@dataclass(frozen=True)
-class Place:
-    """The sandbox that all cases share, and a folder of one case's own."""
-
-    world: Sandbox
-    folder: Path
-
-    def settings(self, **changes: Any) -> Path:
-        """A settings file; `langfuse__host=...` changes one key, `prompt__label=...` one of the only prompt."""
-        world = self.world
-        prompt: dict[str, Any] = {
-            "name": "support-assistant",
-            "publish_label": "production",
-            "rules": [{"kind": "numeric", "score": "user-feedback", "below": 0.5}],
-            "gate": {"datasets": ["support-regression"], "replayed": 80, "match": "contains"},
-        }
-        content: dict[str, Any] = {
-            "langfuse": {
-                "host": world.langfuse,
-                "public_key": world.public_key,
-                "secret_key": world.secret_key,
-                "requests_per_minute": 0,
-            },
-            "model": {
-                "base_url": world.model,
-                "api_key": world.api_key,
-                "task": "sim-task",
-                "critic": "sim-critic",
-                "judge": "sim-judge",
-            },
-            "prompts": [prompt],
-            "state_dir": str(self.folder / "state"),
-            "node_dir": str(ROOT / ".node"),
-            "web": {"port": 0},
-        }
-        for path, value in changes.items():
-            *sections, key = path.split("__")
-            target = content
-            for section in sections:
-                target = prompt if section == "prompt" else target[section]
-            target[key] = value
-        file = self.folder / "tracegrad.yaml"
-        file.write_text(yaml.safe_dump(content, allow_unicode=True), encoding="utf-8")
-        return file
-
-    def versions(self) -> dict[str, Any]:
-        """Every prompt with its versions and labels."""
-        rows = self.world.get("/api/public/v2/prompts", limit=100)["data"]
-        return {row["name"]: (row["versions"], row["labels"]) for row in rows}
 
 
 @pytest.fixture(scope="module")
@@ -140,7 +87,11 @@ def refused(place: Place, config: Path, arguments: tuple[str, ...], code: int, *
         ({"model__critic": "gpt-0"}, COULD_NOT_RUN, "knows no model 'gpt-0'"),
         ({"model__task": ""}, USAGE, "set `model.task` in tracegrad.yaml."),
         ({"prompt__label": "staging"}, COULD_NOT_RUN, "has the label 'staging'; set the label in Langfuse"),
-        ({"node_dir": "nowhere"}, OUTSIDE, "run `tracegrad setup-node`"),
+        (
+            {"node_dir": "nowhere", "prompt__gate": {**GATE, "assertions": [{"type": "contains", "value": "x"}]}},
+            OUTSIDE,
+            "run `tracegrad setup-node`",
+        ),
         ({"state_dir": "/dev/null/state"}, USAGE, "set `state_dir` to a directory that you may write to."),
     ],
     ids=lambda value: ",".join(value) if isinstance(value, dict) else None,
@@ -246,7 +197,7 @@ def test_the_demo_leaves_other_peoples_settings_alone(place: Place) -> None:
 
 def test_an_interrupted_cycle_goes_on_later(place: Place) -> None:
     """Ctrl-C in mid-cycle, then two runs at the same time: every cycle ends, and nothing is published by a dry run."""
-    gate = {"datasets": ["support-regression"], "replayed": 0, "match": "contains"}
+    gate = {**GATE, "assertions": []}
     config = place.settings(prompt__gate=gate, prompt__max_complaints=200)
     before = place.versions()
     command = [str(TRACEGRAD), "--config", str(config), "once", "support-assistant", "--dry-run"]
@@ -276,7 +227,12 @@ def test_an_interrupted_cycle_goes_on_later(place: Place) -> None:
 def test_a_chat_prompt_with_placeholders_and_a_comment_of_a_megabyte(place: Place) -> None:
     asyncio.run(seed_chat(place.world))
     rules = [{"kind": "numeric", "score": "user-feedback", "below": 0.5}, {"kind": "correction"}]
-    gate = {"datasets": ["chat-regression"], "replayed": 60, "match": "contains"}
+    gate = {
+        "datasets": ["chat-regression"],
+        "sealed_datasets": ["chat-sealed"],
+        "replayed": 60,
+        "evaluator": "contains",
+    }
     config = place.settings(prompt__name=CHAT, prompt__rules=rules, prompt__gate=gate)
     doctor = tracegrad("doctor", config=config)
     assert doctor.returncode == DONE, doctor.stdout
@@ -324,17 +280,18 @@ async def seed_chat(sandbox: Sandbox) -> None:
         low["comment"] = "It went on and on. " * 55_000
         await project.score([low])  # alone: the server takes a megabyte a request
         await project.score([score for score in scores if score is not low])
-        await project.create_dataset("chat-regression", description="Simulated")
-        for number, case in enumerate(world.cases(115, seed=3, stream="chat-dataset")):
-            variables = {"shop_name": "Larkspur Garden", "question": case.question}
-            await project.put_dataset_item(
-                {
-                    "id": f"chat-regression-{number:03d}",
-                    "datasetName": "chat-regression",
-                    "input": {"variables": variables, "placeholders": {"history": []}},
-                    "expectedOutput": case.expected,
-                }
-            )
+        for name, count in (("chat-regression", 115), ("chat-sealed", 60)):
+            await project.create_dataset(name, description="Simulated")
+            for number, case in enumerate(world.cases(count, seed=3, stream=name)):
+                variables = {"shop_name": "Larkspur Garden", "question": case.question}
+                await project.put_dataset_item(
+                    {
+                        "id": f"{name}-{number:03d}",
+                        "datasetName": name,
+                        "input": {"variables": variables, "placeholders": {"history": []}},
+                        "expectedOutput": case.expected,
+                    }
+                )
 
 
 async def ask(model: httpx.AsyncClient, system: str, question: Question) -> Generated:
