@@ -51,6 +51,7 @@ def test_every_test_is_a_case_with_an_id_that_depends_on_its_words_alone(tmp_pat
         ("", "holds no settings"),
         ("tests: []", r"holds no tests; write some under `tests`\."),
         ("tests: [3]", "an entry of `tests` is no test"),
+        ("tests: [{assert: {type: equals}}]", "the `assert` of a test is no list"),
         ("tests: [missing.yaml]", "there is no file 'missing.yaml'"),
         ("defaultTest: [1]", "`defaultTest` is no test"),
         ("tests: [{$ref: '#/nowhere'}]", "leads nowhere"),

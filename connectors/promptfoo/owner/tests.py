@@ -125,6 +125,8 @@ def inside(project: Project, written: Test, folder: Path) -> Test:
     if "assert" in written:
         asserted = written["assert"]
         listed = read(project.files(asserted)[0]) if isinstance(asserted, str) else asserted
+        if not isinstance(listed, list):
+            raise BadInput("the `assert` of a test is no list", "write a list of assertions")
         said["assert"] = project.absolute(listed)
     return said
 
