@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 import sqlalchemy as sa
 
-from deploy.store.database import Records, insert_new, inserting, waiting_out
+from deploy.store.database import Records, inserting, waiting_out
 from deploy.store.fence import Run, hold
 from deploy.store.schema import journal, journal_total, spend
 from deploy.store.texts import SourceText, keep_links, keep_texts, load_texts
@@ -84,10 +84,12 @@ class Journal(Records):
             row = connection.execute(sa.select(journal).where(here)).one_or_none()
             if row is not None and row.outcome:
                 return _answer(row, load_texts(connection, [row.reply_id]).get(row.reply_id, ""))
-            insert_new(connection, journal, [_reserved(run, request, self._clock.now())])
-            counted = sa.update(journal).where(here).values(attempt=journal.c.attempt + 1).returning(journal.c.attempt)
-            first = connection.execute(counted).scalar_one() == 1
-            total = connection.execute(_one_more(connection, run, new=first)).one()
+            asked = inserting(connection, journal).on_conflict_do_update(
+                index_elements=[journal.c.cycle_id, journal.c.key], set_={"attempt": journal.c.attempt + 1}
+            )
+            call = _reserved(run, request, self._clock.now())
+            first = connection.execute(asked.returning(journal.c.attempt), call).scalar_one() == 1
+            total = _one_more(connection, run, new=first)
             _check_budget(budget_usd, total.cost_usd, total.dearest_usd, total.in_flight - 1)
             return None
 
@@ -167,16 +169,13 @@ class InMemoryJournal:
         return sum((_reported(answer) for answer in answers if answer is not None), Usage())
 
 
-def _one_more(connection: sa.Connection, run: Run, *, new: bool) -> sa.Executable:
-    """Count a call that may be sent, unless it is in flight already; the sums of its cycle come back."""
+def _one_more(connection: sa.Connection, run: Run, *, new: bool) -> sa.Row[Any]:
+    """The sums of a cycle, and one more call in flight, unless it is counted already."""
     row = {"cycle_id": run.cycle_id, "cost_usd": 0.0, "dearest_usd": 0.0, "in_flight": 1}
-    changed = {"in_flight": journal_total.c.in_flight + (1 if new else 0)}
-    return (
-        inserting(connection, journal_total)
-        .values(row)
-        .on_conflict_do_update(index_elements=[journal_total.c.cycle_id], set_=changed)
-        .returning(journal_total)
+    counted = inserting(connection, journal_total).on_conflict_do_update(
+        index_elements=[journal_total.c.cycle_id], set_={"in_flight": journal_total.c.in_flight + (1 if new else 0)}
     )
+    return connection.execute(counted.returning(journal_total), row).one()
 
 
 def _one_less(run: Run, cost_usd: float) -> sa.Update:
@@ -206,7 +205,7 @@ def _reserved(run: Run, request: ModelRequest, at: datetime) -> dict[str, Any]:
     return {
         "cycle_id": run.cycle_id,
         "key": request.key,
-        "attempt": 0,
+        "attempt": 1,
         "purpose": request.purpose,
         "model": request.model,
         "outcome": "",
