@@ -9,7 +9,7 @@ import pytest
 from connectors.promptfoo.owner.config import OwnerTests
 from connectors.promptfoo.owner.documents import read
 from optimizer.errors import BadInput
-from optimizer.prompts import Body
+from optimizer.prompts import Body, Message, body_json
 from optimizer.proof import Gate
 from optimizer.types import CaseOrigin, Verdict
 
@@ -53,6 +53,7 @@ def test_every_test_is_a_case_with_an_id_that_depends_on_its_words_alone(tmp_pat
         ("tests: [3]", "an entry of `tests` is no test"),
         ("tests: [{assert: {type: equals}}]", "the `assert` of a test is no list"),
         ("tests: [missing.yaml]", "there is no file 'missing.yaml'"),
+        (f"tests: [file://{'x' * 300}.yaml]", "there is no file"),
         ("defaultTest: [1]", "`defaultTest` is no test"),
         ("tests: [{$ref: '#/nowhere'}]", "leads nowhere"),
         ("x: {$ref: '#/x'}\ntests: []", "leads back to itself"),
@@ -259,11 +260,22 @@ def test_our_own_prompt_stands_for_both_arms(tmp_path: Path, prompts: Any) -> No
     assert load(tmp_path, config).not_honoured == ()
 
 
-def test_the_prompts_own_file_is_ours_whatever_stands_in_it(tmp_path: Path) -> None:
-    (tmp_path / "prompt.txt").write_text("Another text by now.")
-    config = {"tests": [GOOD], "prompts": ["file://prompt.txt"]}
-    assert load(tmp_path, config).not_honoured != ()
-    assert load(tmp_path, config, prompt_file=tmp_path / "prompt.txt").not_honoured == ()
+def test_a_prompt_file_may_hold_either_version_and_lie_beside_the_tests(tmp_path: Path) -> None:
+    (tmp_path / "prompt.txt").write_text("Be kind and quick.\n")
+    (tmp_path / "tests").mkdir()
+    config = {"tests": [GOOD], "prompts": ["file://../prompt.txt"]}
+    assert load(tmp_path / "tests", config).not_honoured != ()
+    assert load(tmp_path / "tests", config, candidate="Be kind and quick.").not_honoured == ()
+    for other in ("file://missing.txt", "long " * 2_000, "x" * 300, "a\0b"):
+        assert load(tmp_path / "tests", {"tests": [GOOD], "prompts": [other]}).not_honoured != ()
+
+
+def test_a_chat_in_a_file_is_told_by_its_messages(tmp_path: Path) -> None:
+    chat = (Message(role="system", content="Be kind."), Message(role="user", content="{{question}}"))
+    (tmp_path / "prompt.json").write_text(body_json(chat).replace(",", " ,\n"))
+    config = {"tests": [GOOD], "prompts": ["prompt.json"]}
+    assert load(tmp_path, config, body=chat).not_honoured == ()
+    assert load(tmp_path, config, body=chat[:1]).not_honoured != ()
 
 
 def test_graders_that_speak_our_protocol_are_asked_by_their_name(tmp_path: Path) -> None:

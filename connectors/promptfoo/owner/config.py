@@ -3,18 +3,19 @@
 Read once, before anything runs. Its variables and assertions are trusted, run as they are written, by promptfoo.
 """
 
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from connectors.promptfoo.owner.documents import read
+from connectors.promptfoo.owner.documents import read, text_of
 from connectors.promptfoo.owner.limits import Limits
-from connectors.promptfoo.owner.project import SCHEME, Project, split
+from connectors.promptfoo.owner.project import Project, is_file, split
 from connectors.promptfoo.owner.tests import OwnerTest, Reading, Test, inside
 from connectors.promptfoo.owner.variables import question
 from optimizer.errors import BadInput
-from optimizer.identity import Json
+from optimizer.identity import Json, canonical
 from optimizer.prompts import Body, body_json
 from optimizer.proof import Finding, Gate
 from optimizer.template import placeholders, variables
@@ -59,7 +60,7 @@ class OwnerTests:
         project: Path,
         prompt_name: str,
         body: Body,
-        prompt_file: Path | None = None,
+        candidate: Body = "",
         judge_model: str = "",
         embedding_model: str = "",
     ) -> "OwnerTests":
@@ -68,8 +69,8 @@ class OwnerTests:
         Args:
             project: the folder that the tests may read; files outside it are refused.
             prompt_name: in the registry; `langfuse://NAME` stands for both arms.
-            body: the prompt as it is now.
-            prompt_file: the file that the prompt lives in, if it does.
+            body: the prompt as it is now; its own text stands for both arms, and so does the candidate's: where a
+                prompt lives in a file, the file that the tests name holds one of the two.
 
         Raises:
             BadInput: it does not parse, reads files outside the project, or holds a test twice.
@@ -82,7 +83,7 @@ class OwnerTests:
         if not isinstance(config, dict):
             raise BadInput(f"{path.name} holds no settings of promptfoo", "write at least `tests`")
         limits = Limits(judge_model=judge_model, embedding_model=embedding_model)
-        _prompts(config, limits, house, prompt_name=prompt_name, body=body, prompt_file=prompt_file)
+        _prompts(config, limits, house, prompt_name, (body, candidate))
         transform = house.absolute(limits.providers(config))
         limits.sections(config)
         common = limits.kept(_common(config, house), "`defaultTest`")
@@ -148,32 +149,35 @@ def _filters(config: Test, project: Project) -> dict[str, Path]:
     return {name: project.files(str(path))[0] for name, path in named.items()}
 
 
-def _prompts(
-    config: Test, limits: Limits, project: Project, *, prompt_name: str, body: Body, prompt_file: Path | None
-) -> None:
+def _prompts(config: Test, limits: Limits, project: Project, name: str, bodies: Sequence[Body]) -> None:
     """Both arms stand where our prompt stands; any other prompt is not ours to run."""
     listed = config.get("prompts")
     if isinstance(listed, dict):
         listed = list(listed)
     for entry in listed if isinstance(listed, list) else [] if listed is None else [listed]:
         named = entry.get("raw", entry.get("id", entry.get("label"))) if isinstance(entry, dict) else entry
-        if not isinstance(named, str) or not _is_ours(named, project, prompt_name, body, prompt_file):
+        if not isinstance(named, str) or not _is_ours(named, project, name, bodies):
             limits.tell("a prompt that is not the one under test")
 
 
-def _is_ours(named: str, project: Project, prompt_name: str, body: Body, prompt_file: Path | None) -> bool:
+def _is_ours(named: str, project: Project, name: str, bodies: Sequence[Body]) -> bool:
     found = _LANGFUSE.fullmatch(named)
     if found:
-        return found["name"] == prompt_name
-    text = body if isinstance(body, str) else body_json(body)
-    if named.strip() in (text.strip(), "{{prompt}}"):
-        return True
-    if not named.startswith(SCHEME) and not (project.base / split(named)[0]).is_file():
+        return found["name"] == name
+    # only looked at, never given to promptfoo: prompts often lie beside the tests' folder
+    path = project.base / split(named)[0]
+    text = text_of(path) if is_file(path) else named
+    return text.strip() == "{{prompt}}" or any(_same(text, body) for body in bodies)
+
+
+def _same(text: str, body: Body) -> bool:
+    """Whether a text is a prompt: a chat as JSON, whatever its spacing."""
+    if isinstance(body, str):
+        return text.strip() == body.strip() != ""
+    try:
+        return canonical(json.loads(text)) == body_json(body)
+    except ValueError:
         return False
-    path = project.files(named)[0]
-    return (
-        path == (prompt_file.resolve() if prompt_file else None) or path.read_bytes().strip() == text.strip().encode()
-    )
 
 
 def _unplaced(test: OwnerTest, common: Test, limits: Limits, body: Body) -> None:

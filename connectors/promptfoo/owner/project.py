@@ -40,12 +40,12 @@ class Project:
         if "{{" in named or "{%" in named:
             raise BadInput(f"the reference '{reference}' is a template", "write the path itself")
         pattern = str((base or self.base) / named)
-        found = sorted(glob(pattern, recursive=True)) if has_magic(named) and not Path(pattern).exists() else [pattern]
+        found = sorted(glob(pattern, recursive=True)) if has_magic(named) and not is_file(Path(pattern)) else [pattern]
         paths = [Path(path).resolve() for path in found]
         for path in paths:
             if not path.is_relative_to(self.root):
                 raise BadInput(f"'{reference}' leads out of the project", "copy the file into the project")
-        if not paths or not all(path.is_file() for path in paths):
+        if not paths or not all(map(is_file, paths)):
             raise BadInput(f"there is no file '{reference}'", "correct the path, which starts at the configuration")
         return paths
 
@@ -87,6 +87,14 @@ def split(reference: str) -> tuple[str, str]:
     path = reference.removeprefix(SCHEME)
     found = _FUNCTION.fullmatch(path)
     return (found[1], path[len(found[1]) :]) if found else (path, "")
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is such a file; also for texts that are too long or too strange for a name."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
 
 
 def is_code(reference: str) -> bool:
