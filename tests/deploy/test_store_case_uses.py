@@ -30,7 +30,9 @@ def test_uses_are_counted_by_gate_and_prompts_are_apart(store: Store) -> None:
         store.case_uses.use("p", gate, ["a", "b"], at=T0)
     store.case_uses.draw("p", "g3", ["c"], limit=1, at=T0)
     assert store.case_uses.counts("p") == {"a": 2, "b": 2, "c": 1}
-    assert store.case_uses.counts("q") == {}
+    assert store.case_uses.counts("p", but="g1") == {"a": 1, "b": 1, "c": 1}
+    assert store.case_uses.counts("p", but="g") == store.case_uses.counts("q") == {}
+    assert store.case_uses.counts("p", but="_1") == store.case_uses.counts("p"), "no pattern, a beginning"
     assert store.case_uses.draw("q", "g3", ["a"], limit=1, at=T0) == ("a",)
 
 
