@@ -19,8 +19,12 @@ def test_the_whole_loop(tmp_path: Path) -> None:
     cycle = shown["cycle"]
     assert (cycle["state"], cycle["verdict"], cycle["published_version"]) == ("done", "pass", 2)
     assert cycle["report"]["candidate_mean"] > cycle["report"]["baseline_mean"]
-    assert cycle["report"]["e_value"] >= 20
+    assert cycle["report"]["proof"] == "proven"
+    claim = cycle["report"]["claim"]
+    assert claim["e_value"] >= claim["threshold"] >= 20
+    assert claim["scored_pairs"] >= 50
     assert cycle["report"]["scored_pairs"] >= 100
+    assert sum(one["attacks"] for one in cycle["report"]["attacks"]) >= 200
     assert cycle["cost"].startswith("$")
     assert cycle["changes"]
     for change in cycle["changes"]:
@@ -28,7 +32,8 @@ def test_the_whole_loop(tmp_path: Path) -> None:
         assert change["sources"] >= 2
         assert change["traces"][0]["url"].startswith("http://127.0.0.1:")
         assert HOSTILE_LINE not in change["new"]
-    assert [one["verdict"] for one in shown["refused"]] == ["fail", "fail"]
+    null, worse = (one["verdict"] for one in shown["refused"])
+    assert (null in ("fail", "undecided"), worse) == (True, "fail")
 
     config = Path(shown["config"])
     again = tracegrad("show", cycle["id"], config=config)
@@ -47,3 +52,5 @@ def test_the_whole_loop(tmp_path: Path) -> None:
         assert served["version"] == 2
         assert HOSTILE_LINE not in served["prompt"]
         assert cycle["id"] in served["commitMessage"]
+        anchors = world.get("/api/public/dataset-items", datasetName="tracegrad-anchors-support-assistant")["data"]
+        assert len(anchors) == len(cycle["report"]["fixed"]) > 0

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.acceptance.harness import TRACEGRAD, Place, Sandbox, environment, sandbox, tracegrad
 
@@ -106,21 +107,21 @@ def test_a_worse_prompt_fails_through_promptfoo(place: Place) -> None:
     assert finding(shown, "screen")[0] == "fail"
 
 
-OWNED = """
-prompts: [langfuse://support-assistant]
-providers: [openai:gpt-5]
-tests:
-  - vars: {shop_name: Larkspur Garden}
-    assert:
-      - {type: not-contains, value: warranty}
-"""
+def owned(place: Place, *tests: dict[str, Any]) -> Path:
+    """Settings with a promptfoo configuration of the owner's."""
+    config = {"prompts": [f"langfuse://{NAME}"], "providers": ["openai:gpt-5"], "tests": list(tests)}
+    (place.folder / "promptfooconfig.yaml").write_text(yaml.safe_dump(config, allow_unicode=True))
+    return place.settings(gate__promptfoo="promptfooconfig.yaml", gate__replayed=0, gate__max_cases=50)
 
 
 def test_what_cannot_be_run_as_written_is_told_and_undecided(place: Place) -> None:
-    (place.folder / "promptfooconfig.yaml").write_text(OWNED.replace("value: warranty", "value: file:///etc/hostname"))
-    config = place.settings(gate__promptfoo="promptfooconfig.yaml", gate__replayed=0)
-    shown = verdict(gate(place, config, candidate(place, BETTER)), UNDECIDED)
-    assert finding(shown, "promptfoo")[0] == "undecided"
+    test = {
+        "vars": {"shop_name": "Larkspur Garden", "question": "Hello?"},
+        "assert": [{"type": "contains", "value": "{{env.HOME}}"}],
+    }
+    shown = verdict(gate(place, owned(place, test), candidate(place, BETTER)), UNDECIDED)
+    told = "promptfooconfig.yaml asks for what this gate cannot do: the environment in a template"
+    assert any(one["verdict"] == "undecided" and told in one["sentence"] for one in shown["findings"])
 
 
 def test_ctrl_c_tells_what_was_paid_and_that_a_stake_stays_spent(tmp_path: Path) -> None:

@@ -338,6 +338,7 @@ def test_the_report_in_every_form_holds_no_text_of_a_customer(folder: Path, worl
         ({"evaluator": "ragas"}, "gate.evaluator: must be one of rubric, pairwise"),
         ({"promptfoo": "broken.yaml"}, "broken.yaml"),
         ({"promptfoo": "gone.yaml"}, "gone.yaml"),
+        ({"promptfoo": "outside.yaml"}, "'file:///etc/hostname' leads out of the project; copy the file into"),
         ({"assertions": [{"type": "contains", "value": "x"}], "top": {"node_dir": "gone"}}, "tracegrad setup-node"),
         ({"attacks": True, "attack_files": ["gone.jsonl"]}, "gone.jsonl"),
         ({"min_cases": 1}, "min_cases"),
@@ -348,6 +349,7 @@ def test_what_keeps_it_from_a_verdict(
     folder: Path, world: World, gate: Run, settings: dict[str, Any], said: str
 ) -> None:
     (folder / "broken.yaml").write_text("tests: [")
+    (folder / "outside.yaml").write_text("tests: [{assert: [{type: contains, value: 'file:///etc/hostname'}]}]")
     before = world.calls
     refused(gate("better.txt", **settings), said)
     assert world.calls == before, "nothing was paid"
