@@ -32,6 +32,9 @@ from optimizer.prompts import Body
 
 Progress = Callable[[int, int], None]
 
+PROJECT_MARKS = (".git", "tracegrad.yaml")
+"""What stands at the top of a project."""
+
 
 @asynccontextmanager
 async def evaluators(
@@ -53,7 +56,7 @@ async def evaluators(
         Unsupported: promptfoo is needed and not installed.
     """
     async with judge_of(settings, prompt.gate, model, secret) as judge, embedder_of(settings) as embedder:
-        owner = owned(settings, prompt, model, bodies[0], embedder, progress)
+        owner = owned(settings, prompt, model, bodies, embedder, progress)
         known = attacks_of(prompt.gate)
         safety = DirectEvaluator(
             model,
@@ -94,7 +97,7 @@ def owned(
     settings: Settings,
     prompt: PromptSettings,
     model: LanguageModel,
-    baseline: Body,
+    bodies: tuple[Body, Body],
     embedder: Embedder | None,
     progress: Progress,
 ) -> Owned | None:
@@ -104,9 +107,10 @@ def owned(
         return None
     tests = OwnerTests.load(
         path,
-        project=path.resolve().parent,
+        project=project_of(path),
         prompt_name=prompt.name,
-        body=baseline,
+        body=bodies[0],
+        candidate=bodies[1],
         judge_model=settings.model.judge,
         embedding_model=settings.model.embedding,
     )
@@ -116,6 +120,13 @@ def owned(
         tests=tests,
         evaluator=OwnerEvaluator(runtime, model, tests, chosen, embedder=embedder, progress=progress),
     )
+
+
+def project_of(path: Path) -> Path:
+    """The folder whose files the owner's tests may read: the repository around them, or else their own folder."""
+    folder = path.resolve().parent
+    roots = (parent for parent in (folder, *folder.parents) if any((parent / mark).exists() for mark in PROJECT_MARKS))
+    return next(roots, folder)
 
 
 def runner(
