@@ -51,13 +51,17 @@ bench: $(READY) $(NODE)
 	@$(BIN)/python benchmarks/step.py
 	@$(BIN)/python benchmarks/engine.py
 	@$(BIN)/python benchmarks/quality.py
+	@$(BIN)/python benchmarks/gate_error.py
+	@$(BIN)/python benchmarks/gate_speed.py
 
-bench-small: $(READY)
+bench-small: $(READY) $(NODE)
 	@$(BIN)/python benchmarks/pull.py --small
 	@$(BIN)/python benchmarks/model_client.py --small
 	@$(BIN)/python benchmarks/step.py --small
 	@$(BIN)/python benchmarks/engine.py --small
 	@$(BIN)/python benchmarks/quality.py --small
+	@$(BIN)/python benchmarks/gate_error.py --small
+	@$(BIN)/python benchmarks/gate_speed.py --small
 
 lock:
 	@$(PYTHON) -m venv .uv && .uv/bin/pip install --quiet uv

@@ -38,7 +38,7 @@ class TraceSource(Protocol):
         ...
 
     def scores(self, window: Window, rules: Sequence[ScoreRule]) -> AsyncIterator[Score]:
-        """Scores in the window that are complaints by any of the rules, to the last page.
+        """Scores in the window that any of the rules asks for, to the last page: complaints, or every one of a name.
 
         A score that was edited comes back with its first `at` and a later `updated_at`: read overlapping windows and
         keep the row with the greatest `updated_at`. Scores of sessions and experiments are left out.
