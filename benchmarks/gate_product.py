@@ -32,6 +32,8 @@ from optimizer.types import (
 RULES = GateRules()
 _NO_STAKE = 1e-9
 """A stake that no bet of a benchmark reaches: what `claim` says then does not depend on the stake."""
+_NEAR = 0.25
+"""From this share of the credit that is needed on, the product is asked at the very stake."""
 _ASKED_AGAIN = 0.002
 
 
@@ -97,7 +99,7 @@ class Product:
 
     def claimed(self, counts: Counts, *, stake: float, last: bool) -> Verdict | None:
         """What the claim says of these pairs; None: look at more cases."""
-        if counts.e_value * stake >= 1.0 - 1e-9 and self._passes(counts, stake):
+        if counts.e_value * stake >= _NEAR and self._passes(counts, stake):
             return Verdict.PASS
         key = counts, last
         if key not in self._without_stake:

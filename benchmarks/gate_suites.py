@@ -8,7 +8,7 @@ from typing import ClassVar
 from gate_product import RULES, pair
 
 from gates.attacks import attacks
-from gates.slices import slices
+from gates.slices import confirmed, slices
 from gates.statistics import holm, sign_test
 from optimizer.proof import Gate
 from optimizer.types import Case, Evaluation, Evidence, Pair, Usage, Verdict
@@ -114,11 +114,6 @@ class Judged:
     blocked: bool
 
 
-def _blocking(pairs: Sequence[Pair]) -> set[str]:
-    """The slices that block by these pairs alone."""
-    return {reading.name for reading in slices(pairs, RULES) if reading.verdict is Verdict.FAIL}
-
-
 class Parts:
     """Cases in slices. With `sizes` every case is in one slice, else in one of each dimension."""
 
@@ -152,13 +147,12 @@ class Parts:
         return tagged[0], tagged[1], tagged[2]
 
     def judged(self, chance: random.Random) -> Judged:
-        """One run of all cases, and one more of the slices that seem to have lost."""
+        """One run of all cases, and one more for the slices that seem to have lost."""
         first = self._run(chance)
-        losing = self._losing(first, chance)
-        if not losing:
+        if not self._losing(first, chance):
             return Judged(seemed=False, blocked=False)
-        again = [one for one in self._run(chance) if losing.intersection(one.case.tags)]
-        return Judged(seemed=True, blocked=bool(losing & _blocking(again)))
+        readings = confirmed(slices(first, RULES), self._run(chance), RULES)
+        return Judged(seemed=True, blocked=any(reading.verdict is Verdict.FAIL for reading in readings))
 
     def _run(self, chance: random.Random) -> list[Pair]:
         """One answer of each arm to every case."""
@@ -171,26 +165,26 @@ class Parts:
 
     def _losing(self, pairs: Sequence[Pair], chance: random.Random) -> set[str]:
         """The product's word; asked when the rule, applied to counts, says yes, and now and then when it says no."""
-        counted = self._counted(pairs)
+        counted = self._lost(pairs)
         if not counted and chance.random() >= _ASKED_ANYWAY:
             return set()
-        losing = _blocking(pairs)
-        if bool(losing) != counted:
+        said = {reading.name for reading in slices(pairs, RULES) if reading.verdict is Verdict.FAIL}
+        if said != counted:
             raise AssertionError("the rule for slices is not what the benchmark takes it for")
-        return losing
+        return said
 
-    def _counted(self, pairs: Sequence[Pair]) -> bool:
-        """The rule in counts: a large loss with a small p-value, after Holm's correction where slices are many."""
+    def _lost(self, pairs: Sequence[Pair]) -> set[str]:
+        """The rule in counts: a large loss with a small p-value, corrected where slices are many."""
         counts: dict[str, list[int]] = {}
-        for three, one in zip(self._pairs, pairs, strict=True):
+        for (better, worse, _), one in zip(self._pairs, pairs, strict=True):
             for tag in one.case.tags:
-                seen = counts.setdefault(tag, [0, 0, 0])
-                seen[three.index(one)] += 1
-        tested = [seen for seen in counts.values() if sum(seen) >= RULES.slice_cases]
-        ps = [sign_test(better, worse) for better, worse, _ in tested]
+                counts.setdefault(tag, [0, 0, 0])[0 if one is better else 1 if one is worse else 2] += 1
+        tested = {name: seen for name, seen in counts.items() if sum(seen) >= RULES.slice_cases}
+        ps = [sign_test(better, worse) for better, worse, _ in tested.values()]
         if len(tested) > RULES.many_slices:
             ps = list(holm(ps))
-        return any(
-            (worse - better) / (better + worse + same) > RULES.slice_loss and p < RULES.slice_p
-            for (better, worse, same), p in zip(tested, ps, strict=True)
-        )
+        return {
+            name
+            for (name, (better, worse, same)), p in zip(tested.items(), ps, strict=True)
+            if (worse - better) / (better + worse + same) > RULES.slice_loss and p < RULES.slice_p
+        }
