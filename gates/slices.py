@@ -71,7 +71,7 @@ def _again(reading: SliceReading, pairs: Sequence[Pair], rules: GateRules) -> Sl
 
 
 def sliced(readings: Sequence[SliceReading], rules: GateRules) -> Finding:
-    """Fail when a slice blocks. A pass names the worst slices and what they could have shown."""
+    """Fail when a slice blocks, undecided when one still might. A pass names the worst and what could have shown."""
     blocking = [reading for reading in readings if reading.verdict is Verdict.FAIL]
     tested = [reading for reading in readings if reading.verdict is not Verdict.UNDECIDED]
     few = len(readings) - len(tested)
@@ -80,6 +80,14 @@ def sliced(readings: Sequence[SliceReading], rules: GateRules) -> Finding:
             gate=Gate.SLICES,
             verdict=Verdict.FAIL,
             sentence=f"The candidate is worse on part of the cases: {listed([_told(slice_) for slice_ in blocking])}.",
+        )
+    # it seemed to have lost, and the second answers that should decide it were not judged
+    if unclear := [reading for reading in readings if reading not in tested and reading.cases >= rules.slice_cases]:
+        return Finding(
+            gate=Gate.SLICES,
+            verdict=Verdict.UNDECIDED,
+            sentence="The candidate may be worse on part of the cases, and too many of them could not be judged a "
+            f"second time to tell: {listed([_told(slice_) for slice_ in unclear])}.",
         )
     sentences = [] if tested else [_nothing(few)]
     if tested:

@@ -159,4 +159,8 @@ def test_a_slice_that_seems_to_have_lost_is_decided_by_fresh_answers() -> None:
         ("tag:fine", Verdict.PASS, 0),
     ]
     assert confirmed(first, changed(4, 5, 21, ("lost",)), RULES)[0].verdict is Verdict.PASS
-    assert confirmed(first, changed(0, 12, 3, ("lost",)), RULES)[0].verdict is Verdict.UNDECIDED
+    unclear = confirmed(first, changed(0, 12, 3, ("lost",)), RULES)
+    assert unclear[0].verdict is Verdict.UNDECIDED
+    finding = sliced(unclear, RULES)
+    assert finding.verdict is Verdict.UNDECIDED, "a loss that could not be looked at again is no pass"
+    assert finding.sentence.startswith("The candidate may be worse on part of the cases")
