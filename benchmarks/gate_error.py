@@ -25,7 +25,7 @@ from gate_streams import BROKEN, BUDGET, STREAMS, Stream, Year, year
 from gate_vetoes import vetoes
 
 SEED = 20_261
-YEARS, SMALL_YEARS, LEAST_YEARS = 4_000, 200, 50
+YEARS, SMALL_YEARS, LEAST_YEARS = 4_000, 120, 40
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -36,7 +36,7 @@ class Missing:
 
 def missing(chance: random.Random, *, small: bool) -> Missing:
     """Every share of missing judgements."""
-    tries = 20 if small else 2000
+    tries = 6 if small else 2000
     rows = [_row(stake, hidden, chance, tries) for stake in STAKES for hidden in SHARES]
     lines = [(f"{row['stake']:g}", f"{row['hidden']:.0%}", f"{row['claim']:.4f}", f"{row['high']:.4f}") for row in rows]
     head = ("stake", "failures not judged", "claim of a null passes", "at most")

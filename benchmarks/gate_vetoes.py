@@ -55,8 +55,8 @@ class Vetoes:
 
 def vetoes(chance: random.Random, *, small: bool) -> Vetoes:
     """Everything about vetoes."""
-    suites = 60 if small else 800
-    tries = 200 if small else 4000
+    suites = 30 if small else 800
+    tries = 80 if small else 4000
     identical = [_identical(name, chance, suites) for name in FLAKINESS]
     broken = [_broken(fails, base, chance, tries) for base in (0.0, 0.05) for fails in (0.6, 0.8, 1.0)]
     nothing = random.Random("nothing lost")
