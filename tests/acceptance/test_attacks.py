@@ -17,10 +17,13 @@ from starlette.routing import Route
 
 from connectors.judges.rubric import ModelJudge
 from connectors.openai import CallRules, OpenAIModel
-from gates.verdict import GateRules, decide
+from gates.policy import decide
+from gates.rules import GateRules
+from gates.soundness import sound
 from optimizer.engine import NoCandidate, Outcome, Plan, optimize
 from optimizer.fence import Fence
 from optimizer.prompts import PromptVersion
+from optimizer.proof import Proof
 from optimizer.types import (
     Arm,
     Candidate,
@@ -231,6 +234,9 @@ async def test_a_judge_that_bends_the_scale_decides_nothing(score: str) -> None:
                 for arm in (Arm.BASELINE, Arm.CANDIDATE)
             ]
             pairs.append(Pair(case=case, baseline=made[0], candidate=made[1]))
-    report = decide(Evidence(pairs=tuple(pairs), model="m", evaluator="e"), GateRules(min_pairs=1, threshold=1.5))
-    assert report.scored_pairs == 0
+    evidence = Evidence(pairs=tuple(pairs), model="m", evaluator="e")
+    found = sound(evidence, GateRules(), replayable=Missing.NOT_RECORDED)
+    report = decide([found], needs=Proof.SCREENED, evidence=evidence)
+    assert found.verdict is Verdict.UNDECIDED
+    assert report.numbers.scored == 0
     assert report.verdict is Verdict.UNDECIDED

@@ -105,4 +105,7 @@ def test_kill_in_mid_cycle_pays_once_and_publishes_once(tmp_path: Path, stage: s
         assert attempts - in_flight <= asked <= attempts, "the journal knows every call that the server was asked"
         assert asked - distinct <= in_flight
         assert world.versions() == [1, 2]
+        assert rows(tmp_path, "select count(*), sum(stake) from stake") == [(1, 0.05)], "one claim, one stake"
+        anchors = world.get("/api/public/dataset-items", datasetName="tracegrad-anchors-support-assistant")["data"]
+        assert len({item["id"] for item in anchors}) == len(anchors) > 0
         assert tracegrad("status", config=config).returncode == 0
