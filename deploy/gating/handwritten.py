@@ -14,7 +14,7 @@ from deploy.gating.claiming import Pledge
 from deploy.gating.exporting import export
 from deploy.gating.order import Order
 from deploy.gating.proving import prove
-from deploy.gating.stage import suite_of
+from deploy.gating.stage import gradient_sources, suite_of
 from deploy.gating.suite import Recorded
 from deploy.settings import PromptSettings
 from deploy.store.fence import Run
@@ -62,7 +62,7 @@ class Till:
         gate_id: never used before, so that a gate that is repeated opens a stake of its own.
     """
 
-    gate_id: str = field(default_factory=lambda: f"gate-{secrets.token_hex(12)}")
+    gate_id: str = field(default_factory=lambda: "gate-x")
     journal: InMemoryJournal = field(default_factory=InMemoryJournal)
 
     @property
@@ -130,7 +130,7 @@ async def recorded_for(house: House, prompt: PromptSettings) -> Recorded:
         return Recorded(
             inputs=inputs,
             losses=losses_about(house.store, prompt, inputs),
-            gradient_sources=house.store.lineage.sources(prompt.name),
+            gradient_sources=gradient_sources(house, prompt),
         )
 
     return await asyncio.to_thread(read)

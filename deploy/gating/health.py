@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 
 from deploy.doctor import Check, failed, ok, sentence, warning
-from deploy.gating.stage import suite_of
+from deploy.gating.stage import gradient_sources, suite_of
 from deploy.gating.suite import Recorded, Suite, dataset
 from deploy.settings import PromptSettings, Settings
 from deploy.store.ledger import Ledger
@@ -35,7 +35,7 @@ async def check_gate(house: House, prompt: PromptSettings, sample: Sequence[Gene
         yield check
     if missing:
         return
-    recorded = Recorded(inputs=sample, gradient_sources=await sources(house, prompt))
+    recorded = Recorded(inputs=sample, gradient_sources=await asyncio.to_thread(gradient_sources, house, prompt))
     suite = await suite_of(house, prompt, recorded)
     yield check_screen(name, prompt, suite)
     async for check in check_claims(name, house, prompt, suite):
@@ -122,8 +122,3 @@ def spent(house: House, prompt: PromptSettings) -> tuple[float, frozenset[str]]:
     prompt_id = ledgers.prompt_id(prompt.name, formerly=prompt.formerly)
     left = ledgers.left(prompt_id, Ledger.PROPOSAL, prompt.gate.claim_budget)
     return left, frozenset(house.store.case_uses.counts(prompt_id))
-
-
-async def sources(house: House, prompt: PromptSettings) -> frozenset[str]:
-    """Sources that ever gave a gradient."""
-    return frozenset(await asyncio.to_thread(house.store.lineage.sources, prompt.name))

@@ -89,9 +89,16 @@ def recorded_for(house: House, run: Run, state: dict[str, Json], candidate: Cand
     return Recorded(
         inputs=inputs,
         losses=losses_about(house.store, prompt, [*inputs, *behind]),
-        gradient_sources=house.store.lineage.sources(run.prompt),
+        gradient_sources=gradient_sources(house, prompt),
         complained=behind,
     )
+
+
+def gradient_sources(house: House, prompt: PromptSettings) -> frozenset[str]:
+    """Sources that ever gave a gradient, under any name of the prompt. Blocks."""
+    # also at the first gate after a rename, when nobody has told the store yet
+    house.store.ledgers.prompt_id(prompt.name, formerly=prompt.formerly)
+    return house.store.lineage.sources(prompt.name)
 
 
 def complained(candidate: Candidate) -> tuple[Generation, ...]:

@@ -6,6 +6,7 @@ replayed case. The sealed part of the replayed inputs is kept for claims: no scr
 
 import hmac
 from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from deploy.settings import PromptSettings
@@ -114,11 +115,12 @@ async def dataset(prompt: PromptSettings, source: CaseSource, name: str, setting
 
 
 async def anchors(prompt: PromptSettings, source: CaseSource) -> tuple[Case, ...]:
-    """Complaints that earlier releases fixed; none before the first of them."""
-    try:
-        return tuple([case async for case in source.cases(anchors_of(prompt.name))])
-    except NotFound:
-        return ()
+    """Complaints that earlier releases fixed, under any name of the prompt; none before the first of them."""
+    found: dict[str, Case] = {}
+    for name in (*prompt.formerly, prompt.name):
+        with suppress(NotFound):
+            found.update([(case.id, case) async for case in source.cases(anchors_of(name))])
+    return tuple(found.values())
 
 
 async def replayed(

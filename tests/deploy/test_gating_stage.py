@@ -7,7 +7,7 @@ from conftest import SetClock
 from house_samples import BODY, FIXED, World, rows
 
 from deploy.collecting import collect
-from deploy.gating.stage import gate
+from deploy.gating.stage import gate, gradient_sources
 from deploy.optimizing import find_candidate, remembered
 from deploy.store.facade import Store
 from optimizer.proof import Proof
@@ -47,6 +47,17 @@ async def test_a_source_that_gave_a_gradient_once_gives_no_case_in_any_later_cyc
     await world.walk(world.cycle("second"), collect, find_candidate, gate)
     asked = [case for cases in world.judge.compared for case in cases if case.origin is CaseOrigin.REPLAY]
     assert not {case.source_key for case in asked} & {"user1", "user2"}
+
+
+async def test_a_rename_forgets_nobody_who_gave_a_gradient(world: World) -> None:
+    for number in (1, 2):
+        world.complaint(number)
+    await world.walk(world.cycle("first"), collect, find_candidate, gate)
+    world.others = ("help",)
+    unnamed = world.house.settings.prompt("help")
+    renamed = unnamed.model_copy(update={"formerly": ("support",)})
+    assert gradient_sources(world.house, unnamed) == frozenset()
+    assert gradient_sources(world.house, renamed) == {"user1", "user2"}, "at the first gate under the new name"
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from conftest import SetClock
 from house_samples import World
 
 from deploy.collecting import losses_about
-from deploy.gating.suite import Recorded, Suite, anchors_of, assembled, case_id
+from deploy.gating.suite import Recorded, Suite, anchors, anchors_of, assembled, case_id
 from deploy.store.facade import Store
 from optimizer.errors import BadInput, NotFound
 from optimizer.types import Case, CaseInput, CaseOrigin, Generation, Missing, ScoreKind, TextLoss
@@ -143,6 +143,11 @@ async def test_anchors_and_sealed_datasets(world: World) -> None:
     world.cases.datasets["kept back"] = kept
     found = await suite(world, sealed_datasets=["kept back"])
     assert found.anchors == (anchor,)
+    older = replace(anchor, id="anchor-0")
+    world.cases.datasets[anchors_of("help")] = [older]
+    world.prompt = {**world.prompt, "formerly": ["help", "never used"]}
+    renamed = world.house.settings.prompt("support")
+    assert await anchors(renamed, world.cases) == (older, anchor), "a rename forgets no promise"
     assert set(found.sealed) == set(kept)
     assert set(found.screen).isdisjoint((anchor, *kept))
 
