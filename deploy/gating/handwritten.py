@@ -62,7 +62,7 @@ class Till:
         gate_id: never used before, so that a gate that is repeated opens a stake of its own.
     """
 
-    gate_id: str = field(default_factory=lambda: "gate-x")
+    gate_id: str = field(default_factory=lambda: f"gate-{secrets.token_hex(12)}")
     journal: InMemoryJournal = field(default_factory=InMemoryJournal)
 
     @property
