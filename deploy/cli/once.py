@@ -31,7 +31,8 @@ def command(options: Options, prompt: str, *, dry_run: bool) -> int:
     """Run the cycle and show what came of it; the exit code says how it ended."""
     settings, terminal = load(options.config), Terminal(as_json=options.as_json)
     settings.prompt(prompt)
-    locate(settings.node_dir)  # before anything is paid for
+    if settings.uses_promptfoo:
+        locate(settings.node_dir)  # before anything is paid for
     cycle_id = asyncio.run(run_once(settings, prompt, terminal, dry_run=dry_run))
     shown = overview.cycle(open_store(settings, SystemClock()), settings, cycle_id)
     terminal.give(shown)
