@@ -20,7 +20,7 @@ from optimizer.errors import OverBudget
 from optimizer.identity import digest
 from optimizer.ports import Clock
 from optimizer.proof import Claim, Finding, Gate
-from optimizer.types import Case, Evidence, Missing, Verdict
+from optimizer.types import Case, CaseOrigin, Evidence, Missing, Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,8 +90,9 @@ async def claimed(order: Order, tools: Evaluators, pledge: Pledge) -> tuple[Find
 
     Opens no stake when the cases could not decide anything.
     """
-    rules, sealed = order.rules, order.suite.sealed
-    cases = await asyncio.to_thread(pledge.unseen, sealed)
+    rules = order.rules
+    unseen = await asyncio.to_thread(pledge.unseen, order.suite.sealed)
+    cases = affordable(unseen, order.prompt.gate.sealed)
     if len(cases) < rules.claim_min_cases:
         return too_few(len(cases), rules), None
     try:
@@ -113,6 +114,13 @@ async def claimed(order: Order, tools: Evaluators, pledge: Pledge) -> tuple[Find
         if finding is not None:
             return finding, claim_of(evidence, stake, pledge.budget)
     raise AssertionError("the last look always decides")
+
+
+def affordable(cases: Sequence[Case], replayed: int) -> tuple[Case, ...]:
+    """The owner's own cases, and as many recorded ones as he wants to spend on one claim."""
+    recorded = [case for case in cases if case.origin is CaseOrigin.REPLAY]
+    left_out = frozenset(case.id for case in recorded[replayed:])
+    return tuple(case for case in cases if case.id not in left_out)
 
 
 def claim_of(evidence: Evidence, stake: StakeRow, budget: float) -> Claim:

@@ -62,7 +62,7 @@ async def check_evaluators(name: str, house: House, prompt: PromptSettings) -> C
             if tools.told:
                 return warning(name, f"{said}; {' '.join(finding.sentence for finding in tools.told)}")
             owned = f", and by {len(tools.owner_cases)} tests of your promptfoo configuration" if tools.owner else ""
-            return ok(name, f"{said}{owned}; {len(tools.attacks)} attacks are tried")
+            return ok(name, f"{said}{owned}; {len(tools.attacks) or 'no'} attacks are tried")
     except TracegradError as error:
         return failed(name, sentence(error))
 

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from deploy.settings import PromptSettings
+from deploy.settings import GateSettings, PromptSettings
 from gates.cases import choose, divided
 from optimizer.errors import BadInput, NotFound
 from optimizer.identity import digest
@@ -17,6 +17,9 @@ from optimizer.ports import CaseSource, PromptRegistry
 from optimizer.prompts import PromptVersion
 from optimizer.traces.replay import rebuild
 from optimizer.types import Case, CaseInput, CaseOrigin, Generation, LossKind, Missing, TextLoss
+
+SEALED_SHARE = 2 / 3
+"""Of the sources of recorded inputs; a claim needs more cases than a screen, and each of them once."""
 
 MOST_COMPLAINTS = 30
 """Complaints behind a candidate that are asked again; more would say nothing new."""
@@ -72,8 +75,7 @@ async def assembled(
     gate = prompt.gate
     curated = [case for name in gate.datasets for case in await dataset(prompt, source, name, "datasets")]
     rebuilt = await replayed(registry, recorded.inputs, recorded.losses)
-    everything = gate.replayed + gate.sealed
-    opened, kept = divided(rebuilt, secret=secret, share=gate.sealed / everything if everything else 0.0)
+    opened, kept = divided(rebuilt, secret=secret, share=share_of(prompt.gate))
     sources = recorded.gradient_sources
     screen = choose(
         curated,
@@ -82,7 +84,7 @@ async def assembled(
         limit=gate.max_cases,
     )
     owned = [case for name in gate.sealed_datasets for case in await dataset(prompt, source, name, "sealed_datasets")]
-    unused = [case for case in kept if case.source_key not in sources] if gate.claim else []
+    unused = [case for case in kept if case.source_key not in sources]
     complaints = await replayed(registry, recorded.complained, recorded.losses, origin=CaseOrigin.COMPLAINT)
     fixed = await anchors(prompt, source)
     # a dataset may be named twice, or for both purposes: what this gate scores anyway is nothing to claim on
@@ -95,6 +97,13 @@ async def assembled(
         complaints=choose((), complaints, gradient_sources=(), limit=MOST_COMPLAINTS),
         replayable=len(rebuilt) / len(recorded.inputs) if recorded.inputs else Missing.NOT_RECORDED,
     )
+
+
+def share_of(gate: GateSettings) -> float:
+    """The share of the sources that is sealed. It does not follow the numbers: a source must not change its side."""
+    if not gate.claim or gate.sealed == 0:
+        return 0.0
+    return SEALED_SHARE if gate.replayed else 1.0
 
 
 def mixed(cases: Iterable[Case], secret: bytes) -> tuple[Case, ...]:

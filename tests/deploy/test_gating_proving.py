@@ -351,3 +351,12 @@ async def test_a_dead_judge_is_not_waited_for_to_the_end(owned: Store, clock: Se
     assert [len(ids) for _, ids in scores.asked] == [50]
     assert found.verdict is Verdict.UNDECIDED
     assert "50 of 50 cases could not be judged" in found.reasons[0]
+
+
+async def test_one_claim_uses_no_more_recorded_inputs_than_the_owner_wants(owned: Store, clock: SetClock) -> None:
+    weak: Score = lambda case, arm, _sample: float(arm is Arm.CANDIDATE and case.endswith("7"))  # noqa: E731
+    given = order(sealed=(*cases("sealed", 90), *cases("own", 20, CaseOrigin.DATASET)))
+    gate = given.prompt.gate.model_copy(update={"sealed": 40})
+    scores = Scores(weak)
+    await report(owned, clock, replace(given, prompt=given.prompt.model_copy(update={"gate": gate})), scores)
+    assert (len(asked_of(scores, "sealed")), len(asked_of(scores, "own"))) == (40, 20)

@@ -66,6 +66,8 @@ async def test_the_owner_decides_how_much_is_sealed(world: World) -> None:
     assert (await suite(world, recorded, sealed=0)).sealed == ()
     assert (await suite(world, recorded, claim=False)).sealed == ()
     assert not replayed((await suite(world, recorded, replayed=0)).screen)
+    sides = {case.source_key for case in (await suite(world, recorded)).sealed}
+    assert {case.source_key for case in (await suite(world, recorded, replayed=5, sealed=1)).sealed} == sides
 
 
 async def test_the_order_mixes_what_a_first_look_sees(world: World) -> None:
