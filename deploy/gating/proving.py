@@ -80,9 +80,12 @@ class Told:
 
 def guards(order: Order) -> Sequence[Finding]:
     """What the two texts alone tell; nothing is asked."""
-    leak = leaked(order.candidate, order.baseline.body, (*order.suite.screen, *order.suite.anchors))
+    suite = order.suite
+    # apart, since a few answers are many of a few cases; sealed ones count only where somebody claims on them
+    kinds = ((*suite.screen, *suite.anchors), suite.sealed if order.needs is Proof.PROVEN else ())
+    leaks = [leaked(order.candidate, order.baseline.body, cases) for cases in kinds]
     guard = guarded(order.baseline.body, order.candidate, by_person=order.by_person, source_texts=order.source_texts)
-    return [guard, *([leak] if leak else [])]
+    return [guard, *filter(None, leaks)]
 
 
 def failing(findings: Sequence[Finding]) -> bool:

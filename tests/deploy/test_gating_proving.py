@@ -218,6 +218,28 @@ async def test_a_broken_guard_asks_nothing(owned: Store, clock: SetClock) -> Non
     assert owned.case_uses.counts(owned.ledgers.prompt_id("support")) == {}
 
 
+@pytest.mark.parametrize(
+    ("part", "needs"), [("screen", Proof.SCREENED), ("anchors", Proof.SCREENED), ("sealed", Proof.PROVEN)]
+)
+async def test_a_candidate_that_recites_expected_answers_is_asked_nothing(
+    owned: Store, clock: SetClock, part: str, needs: Proof
+) -> None:
+    known = tuple(
+        replace(case, reference=f"Parcel {number} left our warehouse on day {number} and arrives {number} days later.")
+        for number, case in enumerate(cases("known", 60), 100)
+    )
+    given = order(needs=needs, **{part: known})
+    recited = "\n".join([str(given.candidate), *(str(case.reference) for case in known[:5])])
+    scores = Scores(BETTER)
+    found = await report(owned, clock, replace(given, candidate=recited), scores)
+    assert found.verdict is Verdict.FAIL
+    assert "holds the expected answers of 5 of 60 cases" in found.reasons[0]
+    assert scores.asked == []
+    if part == "sealed":
+        await report(owned, clock, replace(given, candidate=recited, needs=Proof.SCREENED), scores)
+        assert scores.asked, "nobody claims on them"
+
+
 def failing_anchor(*, candidate: Callable[[int], bool], baseline: Callable[[int], bool]) -> Scores:
     def score(case: str, arm: Arm, sample: int) -> float:
         if case.startswith("anchor"):
