@@ -44,6 +44,7 @@ class Wanted:
     claim: bool = False
     attacks: bool | None = None
     reports: tuple[Path, ...] = ()
+    texts: bool = False
 
 
 def command(options: Options, wanted: Wanted) -> int:
@@ -55,9 +56,9 @@ def command(options: Options, wanted: Wanted) -> int:
     outcome = watched(settings, change, terminal)
     report, shown = outcome.report, document(wanted, outcome)
     for path in wanted.reports:
-        written(path, report, shown)
+        written(path, report, shown, texts=wanted.texts)
     terminal.give(shown)
-    render_whole(report, terminal)
+    render_whole(report, terminal, texts=wanted.texts)
     terminal.say()
     if outcome.address:
         terminal.say(f"In Langfuse: {outcome.address}", style="dim", whole=True)
@@ -130,17 +131,17 @@ def document(wanted: Wanted, outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def written(path: Path, report: GateReport, shown: dict[str, Any]) -> None:
+def written(path: Path, report: GateReport, shown: dict[str, Any], *, texts: bool) -> None:
     """The report in the form that the name asks for. Raises BadInput."""
     match path.suffix.lower():
         case ".md":
             text = as_markdown(report, prompt=shown["prompt"])
         case ".html":
-            text = as_page(report, prompt=shown["prompt"])
+            text = as_page(report, prompt=shown["prompt"], texts=texts)
         case ".json":
             text = json.dumps(shown, indent=2) + "\n"
         case _:
-            text = as_text(report) + "\n"
+            text = as_text(report, texts=texts) + "\n"
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:

@@ -126,6 +126,9 @@ def gate(
     report: Annotated[
         list[Path] | None, typer.Option(help="Also write the report: .md, .html, .json or .txt; may be repeated.")
     ] = None,
+    texts: Annotated[
+        bool, typer.Option("--texts", help="Show what was asked and answered, except in .md and .json: for your eyes.")
+    ] = False,
 ) -> None:
     """Judge a prompt that a person wrote.
 
@@ -140,6 +143,7 @@ def gate(
         claim=claim,
         attacks=attacks,
         reports=tuple(report or ()),
+        texts=texts,
     )
     try:
         code = command(context.obj, wanted)
@@ -149,6 +153,22 @@ def gate(
         complain(error)
         code = COULD_NOT_RUN  # a check of a pull request has a verdict, or it has none
     raise typer.Exit(code)
+
+
+@app.command()
+def redteam(
+    context: typer.Context,
+    purpose: Annotated[str, typer.Option(help="What your assistant is for, in a sentence.")],
+    out: Annotated[Path, typer.Option(help="Where the attacks go, one JSON object a line.")],
+    number: Annotated[int, typer.Option(help="Attacks of each kind.", min=1, max=50)] = 5,
+) -> None:
+    """Let your own model think up attacks on your assistant.
+
+    promptfoo asks, your critic model answers. Read the file, then name it in `gate.attack_files`.
+    """
+    from deploy.cli.redteam import Wanted, command
+
+    command(context.obj, Wanted(purpose=purpose, out=out, number=number))
 
 
 @app.command()

@@ -70,9 +70,9 @@ def render_change(change: dict[str, Any], terminal: Terminal) -> None:
         terminal.say(f"        {trace['url'] or 'trace ' + trace['id']}", style="dim", whole=True)
 
 
-def render_whole(report: GateReport, terminal: Terminal) -> None:
+def render_whole(report: GateReport, terminal: Terminal, *, texts: bool = False) -> None:
     """The gate's report in full: the verdict first."""
-    title, *lines = as_text(report).splitlines()
+    title, *lines = as_text(report, texts=texts).splitlines()
     terminal.say()
     terminal.say(title, style=f"bold {COLOUR[report.verdict]}")
     for line in lines:
