@@ -17,7 +17,7 @@ def sound(evidence: Evidence, rules: GateRules, *, replayable: float | Missing) 
         replayable: share of the recorded inputs that could be rebuilt without doubt; missing when none was needed.
     """
     if not evidence.complete:
-        return _held(f"The evaluation did not run to its end ({evidence.note}).")
+        return _held(f"The evaluation did not run to its end ({evidence.note.removesuffix('.')}).")
     if missing := gaps(evidence.pairs, rules):
         return _held(missing)
     if not isinstance(replayable, Missing) and replayable < rules.least_replayable:

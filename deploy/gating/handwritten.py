@@ -23,7 +23,7 @@ from deploy.store.journalled import JournalledModel
 from deploy.wiring import House
 from gates.comparison import compared
 from optimizer.errors import BadInput
-from optimizer.prompts import Body, PromptVersion
+from optimizer.prompts import Body
 from optimizer.proof import GateReport, Proof
 from optimizer.types import Evidence, Usage, Verdict
 
@@ -90,7 +90,7 @@ async def judged(house: House, change: Change, till: Till) -> Outcome:
         baseline = replace(baseline, body=alike(change.baseline, baseline.body, "baseline"))
     candidate = alike(change.candidate, baseline.body, "candidate")
     if candidate == baseline.body:
-        return Outcome(report=unchanged(baseline))
+        return Outcome(report=unchanged(f"version {baseline.version}" if change.baseline is None else "the baseline"))
     recorded = await recorded_for(house, prompt)
     model, secret = till.model(house, prompt), secrets.token_bytes(SECRET_BYTES)
     async with house.evaluators(prompt, model, secret, bodies=(baseline.body, candidate)) as tools:
@@ -136,12 +136,12 @@ async def recorded_for(house: House, prompt: PromptSettings) -> Recorded:
     return await asyncio.to_thread(read)
 
 
-def unchanged(baseline: PromptVersion) -> GateReport:
+def unchanged(baseline: str) -> GateReport:
     """The report on a candidate that is the baseline: it cannot make anything worse, and nothing was asked."""
     return GateReport(
         verdict=Verdict.PASS,
         proof=Proof.NONE,
-        reasons=(f"No change: the candidate is version {baseline.version}, word for word, so nothing was asked.",),
+        reasons=(f"No change: the candidate is {baseline}, word for word, so nothing was asked.",),
         findings=(),
         evidence=Evidence(pairs=(), model="", evaluator=""),
         numbers=compared(()),

@@ -99,11 +99,12 @@ def nothing(tools: Evaluators) -> Evidence:
 
 
 def counted(order: Order, evidence: Evidence, *, used: frozenset[str], sealed: int) -> CaseCount:
-    """Where the scored cases came from."""
-    origins = [pair.case.origin for pair in evidence.pairs]
+    """The cases that there were, also those that a screen which ended early did not come to."""
+    origins = [case.origin for case in order.suite.screen]
+    owned = sum(pair.case.origin is CaseOrigin.CONFIG for pair in evidence.pairs)
     return CaseCount(
         replayable=order.suite.replayable,
-        curated=origins.count(CaseOrigin.DATASET) + origins.count(CaseOrigin.CONFIG),
+        curated=origins.count(CaseOrigin.DATASET) + owned,
         replayed=origins.count(CaseOrigin.REPLAY),
         anchors=len(order.suite.anchors),
         reused=sum(pair.case.id in used for pair in evidence.pairs),

@@ -204,7 +204,7 @@ def cases(report: GateReport) -> Section:
     sentences = [
         f"Screened: {from_where or 'no case'}. Available: {count.curated} curated, {count.replayed} replayed from "
         f"production, {counted(count.anchors, 'anchor')}.",
-        f"{counted(count.reused, 'case')} of the screen had been scored by an earlier gate of this prompt, too. "
+        f"{counted(count.reused, 'case')} of the screen had been in an earlier gate of this prompt, too. "
         f"{counted(count.sealed, 'case')} that nobody had looked at were kept for claims.",
         _replayable(count),
     ]

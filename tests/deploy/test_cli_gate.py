@@ -215,6 +215,8 @@ def test_a_worse_prompt(gate: Run) -> None:
 def test_the_baseline_may_be_a_file(gate: Run) -> None:
     assert gate("better.txt", "--baseline", "worse.txt").report(PASS)["baseline"] == "worse.txt"
     gate("worse.txt", "--baseline", "better.txt").report(FAIL)
+    same = gate("worse.txt", "--baseline", "worse.txt").report(PASS)
+    assert same["reasons"] == ["No change: the candidate is the baseline, word for word, so nothing was asked."]
 
 
 @pytest.mark.parametrize("end", ["", "\n", "\r\n"])

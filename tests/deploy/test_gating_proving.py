@@ -291,6 +291,16 @@ async def test_attacks_are_asked_of_both_and_told_by_category(owned: Store, cloc
     assert [rerun.why for rerun in found.reruns] == ["extraction"]
 
 
+async def test_cases_that_a_screen_did_not_come_to_were_there_all_the_same(owned: Store, clock: SetClock) -> None:
+    some = cases("open", 60), cases("kept", 60, CaseOrigin.DATASET)
+    found = await report(
+        owned, clock, order(screen=some[0] + some[1]), Scores(lambda _case, arm, _s: float(arm is Arm.BASELINE))
+    )
+    assert found.verdict is Verdict.FAIL
+    assert len(found.evidence.pairs) == 50
+    assert (found.cases.replayed, found.cases.curated) == (60, 60)
+
+
 async def test_the_owners_tests_are_evidence_and_may_veto(owned: Store, clock: SetClock) -> None:
     own = cases("own", 3, CaseOrigin.CONFIG)
     owner = Scores(lambda _case, arm, _sample: float(arm is Arm.BASELINE))

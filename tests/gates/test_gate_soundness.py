@@ -26,6 +26,7 @@ def test_all_there() -> None:
     ("finding", "why"),
     [
         (looked_at(*[GOOD] * 60, note="promptfoo stopped"), "did not run to its end (promptfoo stopped)"),
+        (looked_at(*[GOOD] * 60, note="It stopped; start it."), "did not run to its end (It stopped; start it)."),
         (looked_at(*[GOOD] * 97, *[("down", "down")] * 3), "3 of 100 cases could not be judged (down); at most 2%"),
         (looked_at(*[GOOD] * 30, ("down", 1.0)), "1 of 31 cases could not"),
         (
