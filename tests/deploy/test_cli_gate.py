@@ -115,6 +115,7 @@ def folder(tmp_path: Path, world: World, migrated: Path, monkeypatch: pytest.Mon
     """A folder in which commands run, with a better and a worse candidate, and a database that is made already."""
     (tmp_path / ".tracegrad").mkdir()
     shutil.copy(migrated, tmp_path / ".tracegrad" / "tracegrad.db")
+    (tmp_path / ".tracegrad" / "source.key").write_bytes(b"the same sources are sealed ever")
     (tmp_path / "better.txt").write_text(f"{world.production.rstrip()}\n{BETTER}")
     (tmp_path / "worse.txt").write_text(f"{world.production.rstrip()}\n{WORSE}")
     monkeypatch.chdir(tmp_path)

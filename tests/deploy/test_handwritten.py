@@ -35,7 +35,8 @@ async def report(world: World, candidate: Body = f"{BODY}\n{FIXED}", **given: An
 
 def stakes(world: World) -> list[float]:
     prompt_id = world.store.ledgers.prompt_id("support")
-    return [row.stake for row in world.store.ledgers.stakes(prompt_id, Ledger.PROPOSAL)]
+    opened = world.store.ledgers.stakes(prompt_id, Ledger.PROPOSAL)
+    return sorted((row.stake for row in opened), reverse=True)  # all of the same moment
 
 
 async def test_a_screen_stakes_nothing_and_a_claim_stakes_out_of_the_daemons_budget(world: World) -> None:
