@@ -1,6 +1,7 @@
 """The owner's promptfoo configuration: what is read of it, what is refused, and what cannot be honoured."""
 
 import json
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,15 @@ def test_every_test_is_a_case_with_an_id_that_depends_on_its_words_alone(tmp_pat
     assert owner.finding() is None
 
 
+BOMB = "\n".join(
+    [
+        "a: &a [x, x, x, x, x, x, x, x, x]",
+        *(f"{b}: &{b} [{', '.join([f'*{a}'] * 9)}]" for a, b in pairwise("abcdefghijkl")),
+    ]
+)
+"""Twelve lines that stand for 9^12 values."""
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -46,6 +56,7 @@ def test_every_test_is_a_case_with_an_id_that_depends_on_its_words_alone(tmp_pat
         ("a: b: c", "does not parse"),
         ("tests: !!python/object:os.system {}", "does not parse"),
         ("a: &a [*a]", "does not parse"),
+        (BOMB, r"promptfooconfig\.yaml holds aliases of aliases without end; write out what they stand for\."),
         ("just words", "holds no settings of promptfoo"),
         ("[1, 2]", "holds no settings"),
         ("", "holds no settings"),

@@ -50,6 +50,8 @@ def read(path: Path) -> Json:
         else:
             # SafeLoader in everything but the words that it takes for values
             loaded = yaml.load(text, Loader=_Loader)  # a subclass of SafeLoader
+        if _written_out(loaded, {}) > LIMIT_BYTES:
+            raise BadInput(f"{path.name} holds aliases of aliases without end", "write out what they stand for")
         plain: Json = json.loads(json.dumps(loaded, allow_nan=False))
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
@@ -58,6 +60,19 @@ def read(path: Path) -> Json:
         line = f" (line {error.lineno})" if isinstance(error, json.JSONDecodeError) else ""
         raise BadInput(f"{path.name} does not parse{line}", "mend it") from error
     return plain
+
+
+def _written_out(value: object, known: dict[int, int]) -> int:
+    """About how many characters it takes without aliases: a few lines of YAML may stand for more than there is room."""
+    if isinstance(value, str):
+        return len(value)
+    if not isinstance(value, dict | list):
+        return 1
+    if id(value) not in known:
+        known[id(value)] = 0  # what holds itself is found by whoever writes it out
+        parts = [*value, *value.values()] if isinstance(value, dict) else value
+        known[id(value)] = 1 + sum(_written_out(part, known) for part in parts)
+    return known[id(value)]
 
 
 def text_of(path: Path) -> str:
