@@ -73,6 +73,8 @@ def load(spec: str, folder: Path) -> PythonJudge:
     module_name, _, attribute = spec.partition(":")
     if not module_name or not attribute:
         raise BadInput(f"'python:{spec}' names no function", "write it like python:module:function")
+    if module_name.endswith(".py"):
+        raise BadInput(f"'{module_name}' is a file, and no module", "leave out the .py")
     if str(folder) not in sys.path:
         sys.path.insert(0, str(folder))
     function = _imported(module_name)

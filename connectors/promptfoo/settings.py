@@ -48,8 +48,8 @@ def _check(assertion: dict[str, Json]) -> None:
         raise BadSettings("a promptfoo assertion has no `type`", "write it like {type: not-contains, value: ...}")
     if kind.removeprefix("not-") not in DETERMINISTIC:
         raise BadSettings(
-            f"the promptfoo assertion type '{kind}' does not decide by itself",
-            "put it into a promptfoo configuration, which `gate.promptfoo` names",
+            f"the promptfoo assertion type '{kind}' is unknown, or does not decide by itself",
+            "correct its name, or put it into a promptfoo configuration, which `gate.promptfoo` names",
         )
     if unknown := assertion.keys() - KEYS:
         raise BadSettings(f"a promptfoo assertion has the key '{min(unknown)}'", f"use only {', '.join(sorted(KEYS))}")

@@ -173,6 +173,7 @@ async def test_a_function_is_found_in_the_folder(modules: Path, spec: str) -> No
     ("spec", "said"),
     [
         ("my_evaluators", "names no function; write it like python:module:function"),
+        ("evaluate.py:good", "'evaluate.py' is a file, and no module; leave out the .py"),
         (":good", "names no function"),
         ("my_evaluators:bad", "has no function 'bad'; correct the name"),
         ("my_evaluators:limit", "has no function 'limit'"),
