@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from gate_figures import aligned, share
 from gate_power import STAKE
 from gate_product import RULES, pair
-from gate_streams import CHURN
+from gate_proposals import CHURN
 
 from gates.claim import claim
 from gates.screen import LOOKS
