@@ -27,8 +27,8 @@ def screen(pairs: Sequence[Pair], rules: GateRules, *, last: bool) -> Finding | 
     if not last:
         return None
     if len(found) < rules.min_cases:
-        few = counted(len(found), "case")
-        return _finding(Verdict.UNDECIDED, f"{few} with a judgement are too few; {rules.min_cases} are needed.")
+        few = f"{counted(len(found), 'judged case')}, and {rules.min_cases} are needed"
+        return _finding(Verdict.UNDECIDED, f"{few}; name a larger dataset, or raise `gate.replayed`.")
     return _last(found, rules, against)
 
 

@@ -93,7 +93,7 @@ async def test_too_few_cases_are_undecided(world: World) -> None:
     state = await world.walk(world.cycle(), collect, find_candidate, gate)
     assert state == {
         "ended": "done",
-        "reason": "Undecided: 1 case with a judgement are too few; 50 are needed.",
+        "reason": "Undecided: 1 judged case, and 50 are needed; name a larger dataset, or raise `gate.replayed`.",
     }
 
 

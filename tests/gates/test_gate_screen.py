@@ -80,9 +80,9 @@ def test_a_small_gain_that_is_clear_passes_at_the_last_look() -> None:
         (pairs_of((0.25, 0.5), times=60), Verdict.PASS, "+25.0 points. About"),
         (changed(3, 3, 54), Verdict.FAIL, "no better on 60 cases: +0.0 points"),
         (changed(3, 5, 52), Verdict.FAIL, "no better on 60 cases: -3.3 points"),
-        (changed(30, 0, 19), Verdict.UNDECIDED, "49 cases with a judgement are too few; 50 are needed"),
-        ([], Verdict.UNDECIDED, "0 cases with a judgement are too few"),
-        (pairs_of(("down", 1.0), times=60), Verdict.UNDECIDED, "0 cases with a judgement are too few"),
+        (changed(30, 0, 19), Verdict.UNDECIDED, "49 judged cases, and 50 are needed; name a larger dataset"),
+        ([], Verdict.UNDECIDED, "0 judged cases, and 50 are needed"),
+        (pairs_of(("down", 1.0), times=60), Verdict.UNDECIDED, "0 judged cases, and 50 are needed"),
         (changed(7, 6, 387), Verdict.FAIL, "gain of 5 points or more can be ruled out"),
     ],
 )
