@@ -196,9 +196,11 @@ def _agreement(reading: JudgeReading) -> str:
     return f"{reading.agreement:.2f} (kappa: 1 is full, 0 is chance) on {counted(reading.human, 'answer')}"
 
 
-def cases(report: GateReport) -> Section:
-    """Where the cases came from, and how often they were looked at."""
+def cases(report: GateReport) -> Section | None:
+    """Where the cases came from, and how often they were looked at. Nothing where nobody counted them."""
     count = report.cases
+    if count == CaseCount():
+        return None
     origins = [pair.case.origin for pair in report.evidence.pairs]
     from_where = ", ".join(f"{origins.count(origin)} {origin}" for origin in CaseOrigin if origin in origins)
     sentences = [

@@ -130,6 +130,7 @@ def test_a_report_without_a_single_case_is_still_a_report() -> None:
     lines = lines_of(as_text(empty))
     assert "Difference not recorded" in lines
     assert "Cases 0 judged" in lines
+    assert not any("were kept for claims" in line for line in lines), "nobody counted them"
     told = json.loads(canonical(as_document(empty)))
     assert (told["effect"], told["interval"], told["cases"], told["claim"]) == (
         "not recorded",
@@ -150,6 +151,8 @@ def test_a_run_that_broke_says_so() -> None:
     broken = replace(SCREENED, complete=False, note="promptfoo stopped")
     assert "The run did not reach its end: promptfoo stopped." in as_text(report_of(broken))
     assert as_document(report_of(broken))["note"] == "promptfoo stopped"
+    advised = replace(broken, note="the key was refused; check it.")
+    assert "The run did not reach its end: the key was refused; check it." in lines_of(as_text(report_of(advised)))
 
 
 def test_a_judge_of_whom_nothing_is_known() -> None:
