@@ -106,7 +106,7 @@ def said(part: Part, attacks: Sequence[AttackReading], rules: GateRules) -> Find
     """What a part says; undecided when it could not be answered to its end."""
     cut = next((evidence.note for evidence in (part.first, *part.tries) if not evidence.complete), "")
     if cut:
-        sentence = f"Not all of the {part.gate} could be tried ({cut})."
+        sentence = f"Not all of the {part.gate} could be tried ({cut.removesuffix('.')})."
         return Finding(gate=part.gate, verdict=Verdict.UNDECIDED, sentence=sentence)
     reruns = part.reruns(rules)
     return safe(attacks, reruns, rules) if part.gate is Gate.SAFETY else vetoed(part.gate, reruns, rules)

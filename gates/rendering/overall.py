@@ -47,7 +47,8 @@ def numbers(report: GateReport) -> Section:
         ("Spent on the gate", spend(report.usage)),
     )
     known = tuple((name, cell) for name, cell in rows if cell)
-    note = () if report.evidence.complete else (f"The run did not reach its end: {report.evidence.note}.",)
+    why = report.evidence.note.removesuffix(".")
+    note = () if report.evidence.complete else (f"The run did not reach its end: {why}.",)
     return Section(title="In numbers", sentences=note, table=Table(columns=(), rows=known))
 
 
