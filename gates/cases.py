@@ -4,7 +4,8 @@ import hmac
 from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime
 
-from optimizer.identity import digest
+from optimizer.identity import Json, canonical, digest
+from optimizer.prompts import Message
 from optimizer.search.split import place
 from optimizer.types import UNDATED, Case, CaseInput, Missing
 
@@ -27,6 +28,26 @@ def choose(
             break
         chosen.setdefault(case.id, case)
     return tuple(chosen.values())
+
+
+def content(case: Case) -> str:
+    """The same for two cases that ask the same, whatever their ids, so that nothing is new by another name."""
+    asked = case.input
+    return digest(
+        "asked",
+        canonical(
+            {
+                "variables": dict(asked.variables),
+                "placeholders": {name: _said(messages) for name, messages in asked.placeholders},
+                "history": _said(asked.history),
+                "tools": asked.tools_json,
+            }
+        ),
+    )
+
+
+def _said(messages: Iterable[Message]) -> list[Json]:
+    return [[message.role, message.content] for message in messages]
 
 
 def divided(cases: Iterable[Case], *, secret: bytes, share: float) -> tuple[tuple[Case, ...], tuple[Case, ...]]:

@@ -120,7 +120,7 @@ def _reasons(
 ) -> tuple[str, ...]:
     """The headline, the numbers, then what every other gate says: first what stands in the way."""
     head = _head(findings, verdict, proof)
-    word = {Verdict.PASS: f"Passed: {proof}", Verdict.FAIL: "Failed", Verdict.UNDECIDED: "Undecided"}[verdict]
+    word = {Verdict.PASS: f"Passed ({proof})", Verdict.FAIL: "Failed", Verdict.UNDECIDED: "Undecided"}[verdict]
     others = [finding for finding in findings if finding is not head]
     others.sort(key=lambda finding: finding.verdict is Verdict.PASS)
     said = [f"{word}: {inside(head.sentence)}", *_effect(numbers), *_bet(claim)]

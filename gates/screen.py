@@ -7,7 +7,7 @@ any of five looks passes by chance far oftener than the threshold says.
 from collections.abc import Sequence
 from statistics import NormalDist, fmean
 
-from gates.comparison import differences
+from gates.comparison import differences, scores
 from gates.rules import GateRules
 from gates.statistics import e_below, z_score
 from gates.words import counted, points
@@ -22,6 +22,12 @@ def screen(pairs: Sequence[Pair], rules: GateRules, *, last: bool) -> Finding | 
     """The verdict on all pairs so far; None asks for more."""
     found = differences(pairs)
     against = hopeless(found, rules)
+    if against and not any(found) and not any(baseline for baseline, _ in scores(pairs)):
+        return _finding(
+            Verdict.UNDECIDED,
+            f"Every answer of both versions scored 0 on {counted(len(found), 'case')}: see whether the evaluator fits "
+            "the references.",
+        )
     if against and (not last or e_below(found) >= rules.enough_against):
         return _finding(Verdict.FAIL, against)
     if not last:
@@ -38,7 +44,8 @@ def hopeless(found: Sequence[float], rules: GateRules) -> str:
         return "The candidate answers worse than the current prompt."
     if e_below(found, rules.worthwhile_gain) >= rules.enough_against:
         gain = 100 * rules.worthwhile_gain
-        return f"A gain of {gain:g} points or more can be ruled out; smaller ones are not worth a change."
+        odds = f"at odds of {rules.enough_against:g} to 1"
+        return f"A gain of {gain:g} points or more can be ruled out ({odds}); smaller ones are not worth a change."
     return ""
 
 

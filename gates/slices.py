@@ -19,6 +19,10 @@ from optimizer.types import Case, Pair, Verdict
 LONGEST_TAG = 60
 """Characters of a tag that name its slice: an application may have written anything into a tag."""
 
+MOST = 100
+"""Slices that are read, the largest: an application may tag with order numbers, and corrected for thousands of slices
+no p-value says anything."""
+
 WORST = 3
 """How many slices a sentence names that do not block."""
 
@@ -27,14 +31,16 @@ def slices(pairs: Iterable[Pair], rules: GateRules) -> tuple[SliceReading, ...]:
     """A reading for every tag, the worst first, those with too few cases last.
 
     A tag like "language:de" names its slice; any other tag "x" is the slice "tag:x". A case counts in each of its
-    slices. Beyond `many_slices` with enough cases, p-values are corrected for their number.
+    slices. Of very many slices the largest are read. Beyond `many_slices` with enough cases, p-values are
+    corrected for their number.
     """
     parts: dict[str, list[float]] = {}
     for pair in pairs:
         for difference in differences((pair,)):
             for name in sorted({_name(tag) for tag in pair.case.tags}):
                 parts.setdefault(name, []).append(difference)
-    readings = [_reading(name, found, rules) for name, found in sorted(parts.items())]
+    largest = sorted(parts, key=lambda name: (-len(parts[name]), name))[:MOST]
+    readings = [_reading(name, parts[name], rules) for name in sorted(largest)]
     tested = [reading for reading in readings if reading.cases >= rules.slice_cases]
     few = [reading for reading in readings if reading.cases < rules.slice_cases]
     if len(tested) > rules.many_slices:

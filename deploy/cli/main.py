@@ -119,7 +119,7 @@ def gate(
     baseline: Annotated[
         Path | None, typer.Option(help="Compare with this file instead of the version that production reads.")
     ] = None,
-    claim: Annotated[bool, typer.Option("--claim", help="Prove it on sealed cases; spends error budget.")] = False,
+    claim: Annotated[bool, typer.Option("--claim", help="Prove it; uses up sealed cases and error budget.")] = False,
     attacks: Annotated[
         bool | None, typer.Option("--attacks/--no-attacks", help="Try attacks; by default what the settings say.")
     ] = None,

@@ -12,6 +12,7 @@ from deploy.gating.looks import joined, looks
 from deploy.gating.order import Evaluators, Order
 from deploy.store.facade import Store
 from deploy.store.ledger import Ledger, StakeRow
+from gates.cases import content
 from gates.claim import claim
 from gates.comparison import compared, differences
 from gates.rules import GateRules
@@ -68,20 +69,20 @@ class Pledge:
     def unseen(self, cases: Sequence[Case]) -> tuple[Case, ...]:
         """The cases that nobody has scored for this prompt, but this claim itself. Blocks."""
         counts = self.store.case_uses.counts(self.prompt_id, but=self.release_id)
-        return tuple(case for case in cases if case.id not in counts)
+        return tuple(case for case in cases if content(case) not in counts)
 
     def draw(self, cases: Sequence[Case], look: int) -> tuple[Case, ...]:
         """The cases that are this look's now, in their order; fewer when another claim was faster. Blocks."""
         uses, gate_id = self.store.case_uses, f"{self.release_id}/{look}"
-        ids = [case.id for case in cases]
-        mine = frozenset(uses.draw(self.prompt_id, gate_id, ids, limit=len(ids), at=self.clock.now()))
-        return tuple(case for case in cases if case.id in mine)
+        asked = [content(case) for case in cases]
+        mine = frozenset(uses.draw(self.prompt_id, gate_id, asked, limit=len(asked), at=self.clock.now()))
+        return tuple(case for case in cases if content(case) in mine)
 
     def use(self, cases: Sequence[Case]) -> frozenset[str]:
-        """Note that the screen scores these; returns the ids that an earlier gate has used. Blocks."""
+        """Note that the screen scores these; returns the contents that an earlier gate has used. Blocks."""
         uses, gate_id = self.store.case_uses, f"{self.release_id}/screen"
         before = uses.counts(self.prompt_id, but=self.release_id)
-        uses.use(self.prompt_id, gate_id, [case.id for case in cases], at=self.clock.now())
+        uses.use(self.prompt_id, gate_id, [content(case) for case in cases], at=self.clock.now())
         return frozenset(before)
 
 

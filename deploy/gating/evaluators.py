@@ -71,8 +71,10 @@ async def evaluators(
             screen=runner(settings, prompt.gate, model, judge, progress, repeats=prompt.gate.repeats),
             plain=runner(settings, prompt.gate, model, judge, progress, repeats=0),
             judge=judge,
+            alone=by_itself(settings, prompt.gate, model, judge, secret, progress),
             owner=owner.evaluator if owner else None,
             owner_cases=owner.tests.cases if owner else (),
+            owner_names={id_: test.name for id_, test in owner.tests.tests.items()} if owner else {},
             told=tuple(filter(None, [owner.tests.finding()])) if owner else (),
             safety=Settling(safety, known) if known else None,
             attacks=known,
@@ -153,6 +155,21 @@ def runner(
     return PromptfooEvaluator(locate(settings.node_dir), model, judge, chosen, repeats=repeats, progress=progress)
 
 
+def by_itself(
+    settings: Settings,
+    gate: GateSettings,
+    model: LanguageModel,
+    judge: Judge | PairJudge,
+    secret: bytes,
+    progress: Progress,
+) -> Evaluator | None:
+    """Beside a judge of pairs, the rubric: an answer that is liked less than another one is no failure yet."""
+    if not isinstance(judge, PairwiseJudge):
+        return None
+    rubric = ModelJudge(model, settings.model.judge, gate.rubric, fence_secret=secret)
+    return runner(settings, gate, model, rubric, progress, repeats=0)
+
+
 def evaluator_settings(settings: Settings, gate: GateSettings) -> EvaluatorSettings:
     """How promptfoo is run."""
     return EvaluatorSettings(
@@ -197,10 +214,8 @@ async def judge_of(
 
 
 def attacks_of(gate: GateSettings) -> tuple[Attack, ...]:
-    """Our own attacks and the owner's; none when the owner turned them off."""
-    if not gate.attacks:
-        return ()
-    found = list(attacks())
+    """Our own attacks, unless the owner turned them off, and the owner's."""
+    found = list(attacks()) if gate.attacks else []
     for path in gate.attack_files:
         found += parsed(read(path), path.name, taken={attack.id for attack in found})
     return tuple(found)

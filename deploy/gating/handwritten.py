@@ -90,7 +90,8 @@ async def judged(house: House, change: Change, till: Till) -> Outcome:
         baseline = replace(baseline, body=alike(change.baseline, baseline.body, "baseline"))
     candidate = alike(change.candidate, baseline.body, "candidate")
     if candidate == baseline.body:
-        return Outcome(report=unchanged(f"version {baseline.version}" if change.baseline is None else "the baseline"))
+        named = f"version {baseline.version}" if change.baseline is None else "the baseline"
+        return Outcome(report=unchanged(named, claim=change.claim))
     recorded = await recorded_for(house, prompt)
     model, secret = till.model(house, prompt), secrets.token_bytes(SECRET_BYTES)
     async with house.evaluators(prompt, model, secret, bodies=(baseline.body, candidate)) as tools:
@@ -136,10 +137,14 @@ async def recorded_for(house: House, prompt: PromptSettings) -> Recorded:
     return await asyncio.to_thread(read)
 
 
-def unchanged(baseline: str) -> GateReport:
-    """The report on a candidate that is the baseline: it cannot make anything worse, and nothing was asked."""
+def unchanged(baseline: str, *, claim: bool) -> GateReport:
+    """The report on a candidate that is the baseline: it cannot make anything worse, and nothing was asked.
+
+    Args:
+        claim: a proof was wanted, and there is nothing to prove.
+    """
     return GateReport(
-        verdict=Verdict.PASS,
+        verdict=Verdict.UNDECIDED if claim else Verdict.PASS,
         proof=Proof.NONE,
         reasons=(f"No change: the candidate is {baseline}, word for word, so nothing was asked.",),
         findings=(),

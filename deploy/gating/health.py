@@ -12,6 +12,7 @@ from deploy.gating.suite import Recorded, Suite, dataset
 from deploy.settings import PromptSettings, Settings
 from deploy.store.ledger import Ledger
 from deploy.wiring import House
+from gates.cases import content
 from gates.error_budget import next_stake
 from optimizer.errors import TracegradError
 from optimizer.types import CaseOrigin, Generation
@@ -97,7 +98,7 @@ async def check_claims(name: str, house: House, prompt: PromptSettings, suite: S
         yield ok(name, "`claim` is off: what passes is screened, not proven")
         return
     left, used = await asyncio.to_thread(spent, house, prompt)
-    unseen = [case for case in suite.sealed if case.id not in used]
+    unseen = [case for case in suite.sealed if content(case) not in used]
     said = f"{len(unseen)} sealed cases that nobody has scored yet"
     if len(unseen) < prompt.gate.min_cases:
         yield warning(

@@ -1,7 +1,7 @@
 """What a gate is asked to prove, and what it works with."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from deploy.gating.suite import Suite
 from deploy.settings import GateSettings, PromptSettings
@@ -61,6 +61,8 @@ class Evaluators:
     Attributes:
         screen: judges a part of the answers twice, to learn about the judge's noise.
         plain: the same without repeats.
+        alone: judges each answer by itself, where `judge` compares two: an anchor is not failed by being liked less.
+        owner_names: what the owner calls his tests, by case id.
         owner: runs the tests of the owner's promptfoo configuration; None when there is none.
         told: what is known before anything runs, such as what of that configuration cannot be run as written.
         settings: what else decides a score, as text: models, rubric, assertions.
@@ -70,12 +72,19 @@ class Evaluators:
     screen: Evaluator
     plain: Evaluator
     judge: Judge | PairJudge
+    alone: Evaluator | None = None
     owner: Evaluator | None = None
     owner_cases: tuple[Case, ...] = ()
+    owner_names: Mapping[str, str] = field(default_factory=dict)
     told: tuple[Finding, ...] = ()
     safety: Evaluator | None = None
     attacks: tuple[Attack, ...] = ()
     settings: str = ""
+
+    @property
+    def by_itself(self) -> Evaluator:
+        """Who says whether one answer is good, whatever the other one is."""
+        return self.alone or self.plain
 
     @property
     def fingerprint(self) -> str:

@@ -8,6 +8,7 @@ from deploy.gating.claiming import Pledge, claimed
 from deploy.gating.order import Evaluators, Order
 from deploy.gating.screening import Screened, screened
 from deploy.gating.vetoing import Vetoes, watched_over
+from gates.cases import content
 from gates.policy import decide
 from gates.reruns import FAILED_BELOW
 from gates.safety.guarding import guarded, leaked
@@ -23,8 +24,8 @@ async def prove(order: Order, tools: Evaluators, pledge: Pledge) -> GateReport:
     Raises:
         TracegradError: what the store or an evaluator raises when it cannot start; nothing was decided.
     """
-    findings = list(guards(order))
-    if failing(findings):
+    findings = [*guards(order), *tools.told]
+    if any(finding.verdict is not Verdict.PASS for finding in findings):  # known beforehand: nothing is paid for it
         return decide(findings, needs=order.needs, evidence=nothing(tools))
     used = await asyncio.to_thread(pledge.use, order.suite.screen)
     screen = await screened(order, tools)
@@ -107,7 +108,7 @@ def counted(order: Order, evidence: Evidence, *, used: frozenset[str], sealed: i
         curated=origins.count(CaseOrigin.DATASET) + owned,
         replayed=origins.count(CaseOrigin.REPLAY),
         anchors=len(order.suite.anchors),
-        reused=sum(pair.case.id in used for pair in evidence.pairs),
+        reused=sum(content(pair.case) in used for pair in evidence.pairs),
         sealed=sealed,
         complaints=len(order.suite.complaints),
     )
@@ -117,7 +118,7 @@ async def fixed_by(order: Order, tools: Evaluators) -> tuple[str, ...]:
     """The complaints behind the candidate that it answers well and the baseline does not. Told, never evidence."""
     if not order.suite.complaints:
         return ()
-    evidence = await tools.plain.compare(order.arms, order.suite.complaints)
+    evidence = await tools.by_itself.compare(order.arms, order.suite.complaints)
     return tuple(pair.case.id for pair in evidence.pairs if good(pair.candidate) and bad(pair.baseline))
 
 

@@ -68,7 +68,6 @@ def read(
             sound(evidence, rules, replayable=order.suite.replayable),
             found,
             sliced(by_slice, rules),
-            *tools.told,
             trusted(judge, rules),
             *(resourced(reading, evidence.pairs) for reading in taken),
         ),

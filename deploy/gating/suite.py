@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from deploy.settings import GateSettings, PromptSettings
-from gates.cases import choose, divided
+from gates.cases import choose, content, divided
 from optimizer.errors import BadInput, NotFound
 from optimizer.identity import digest
 from optimizer.ports import CaseSource, PromptRegistry
@@ -87,9 +87,9 @@ async def assembled(
     unused = [case for case in kept if case.source_key not in sources]
     complaints = await replayed(registry, recorded.complained, recorded.losses, origin=CaseOrigin.COMPLAINT)
     fixed = await anchors(prompt, source)
-    # a dataset may be named twice, or for both purposes: what this gate scores anyway is nothing to claim on
-    shown = {case.id for case in (*screen, *fixed)}
-    sealed = {case.id: case for case in (*owned, *unused) if case.id not in shown}
+    # what this gate shows anyway is nothing to claim on, and what stands there twice is scored once
+    shown = {content(case) for case in (*screen, *fixed, *complaints)}
+    sealed = {asked: case for case in (*owned, *unused) if (asked := content(case)) not in shown}
     return Suite(
         screen=mixed(screen, secret),
         sealed=mixed(sealed.values(), secret),

@@ -89,11 +89,17 @@ async def answered(order: Order, tools: Evaluators, screen: Evidence) -> list[Pa
     """The parts of the suite that may veto, with their first answers; a part without cases is left out."""
     parts = []
     if order.suite.anchors:
-        first = await tools.plain.compare(order.arms, order.suite.anchors)
-        parts.append(Part(gate=Gate.ANCHORS, evaluator=tools.plain, first=first, why=lambda _: "anchor"))
+        judged = tools.by_itself
+        first = await judged.compare(order.arms, order.suite.anchors)
+        parts.append(Part(gate=Gate.ANCHORS, evaluator=judged, first=first, why=lambda _: "anchor"))
     if tools.owner is not None:
         parts.append(
-            Part(gate=Gate.PROMPTFOO, evaluator=tools.owner, first=owned(screen), why=lambda _: "promptfoo test")
+            Part(
+                gate=Gate.PROMPTFOO,
+                evaluator=tools.owner,
+                first=owned(screen),
+                why=lambda case: tools.owner_names.get(case.id, "promptfoo test"),
+            )
         )
     if tools.safety is not None:
         carriers = [case.input for case in order.suite.screen if case.origin is CaseOrigin.REPLAY]

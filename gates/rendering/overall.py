@@ -59,7 +59,7 @@ def claim(report: GateReport) -> Section | None:
         return _no_claim(report)
     proven = report.proof is Proof.PROVEN
     return Section(
-        title="The claim" if proven else "The claim: not made",
+        title="The claim" if proven else "The claim: not proven",
         sentences=(
             _what_was_seen(report, made),
             _bet(made, proven=proven),

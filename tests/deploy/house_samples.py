@@ -22,7 +22,7 @@ from deploy.store.schema import metadata
 from deploy.wiring import House, silent
 from optimizer.identity import Json
 from optimizer.ports import ModelReply, ModelRequest
-from optimizer.prompts import PromptVersion
+from optimizer.prompts import Message, PromptVersion
 from optimizer.types import (
     Arm,
     Case,
@@ -44,6 +44,11 @@ FIXED = "Ask for the order number."
 RULES = ({"kind": "numeric", "score": "helpful", "below": 0.5}, {"kind": "correction"})
 State = dict[str, Json]
 Stage = Callable[[House, Run, State], Awaitable[State]]
+
+
+def asked(question: str) -> CaseInput:
+    """An input that is one question."""
+    return CaseInput(history=(Message(role="user", content=question),))
 
 
 class ScriptedEvaluator:
@@ -114,10 +119,12 @@ class World:
     def __post_init__(self) -> None:
         self.traces = MemoryTraceSource()
         cases = [
-            Case(id=f"d{n:03}", origin=CaseOrigin.DATASET, input=CaseInput(), reference="r", source_key=f"d{n:03}")
+            Case(
+                id=f"d{n:03}", origin=CaseOrigin.DATASET, input=asked(f"d{n:03}"), reference="r", source_key=f"d{n:03}"
+            )
             for n in range(100)
         ]
-        sealed = [replace(case, id=f"s{case.id}", source_key=f"s{case.id}") for case in cases]
+        sealed = [replace(case, id=f"s{case.id}", input=asked(f"s{case.id}")) for case in cases]
         self.cases = MemoryCaseSource({"curated": cases, "sealed": sealed})
         self.registry = MemoryRegistry()
         self.registry.add("support", BODY, labels=["production"])

@@ -11,6 +11,7 @@ from deploy.doctor import Check, Health
 from deploy.gating.health import check_gate
 from deploy.store.facade import Store
 from deploy.store.ledger import Ledger
+from gates.cases import content
 from optimizer.types import Case, CaseInput, CaseOrigin
 
 GATE: dict[str, Any] = {
@@ -73,7 +74,7 @@ async def test_too_few_cases_and_too_few_sealed_ones(world: World) -> None:
 
 async def test_sealed_cases_that_were_scored_are_no_longer_sealed(world: World) -> None:
     prompt_id = world.store.ledgers.prompt_id("support")
-    used = [case.id for case in world.cases.datasets["sealed"][:60]]
+    used = [content(case) for case in world.cases.datasets["sealed"][:60]]
     world.store.case_uses.use(prompt_id, "an-earlier-gate", used, at=world.clock.now())
     (sealed,) = said(await found(world), Health.WARNING)
     assert sealed.startswith("4")

@@ -13,9 +13,10 @@ from deploy.gating.suite import Suite
 from deploy.settings import GateSettings, PromptSettings
 from deploy.store.facade import Store
 from deploy.store.ledger import Ledger
+from gates.cases import content
 from gates.safety.attack import Attack, Check, CheckKind
 from gates.safety.posing import case_id
-from optimizer.prompts import PromptVersion
+from optimizer.prompts import Message, PromptVersion
 from optimizer.proof import Finding, Gate, GateReport, Proof
 from optimizer.types import (
     Arm,
@@ -82,7 +83,7 @@ def cases(prefix: str, number: int, origin: CaseOrigin = CaseOrigin.REPLAY) -> t
         Case(
             id=f"{prefix}{n:03}",
             origin=origin,
-            input=CaseInput(),
+            input=CaseInput(history=(Message(role="user", content=f"{prefix} {n}"),)),
             reference=Missing.NO_REFERENCE,
             source_key=f"{prefix}{n}",
         )
@@ -123,7 +124,7 @@ async def test_a_candidate_that_is_better_is_proven_on_cases_that_nobody_has_sco
     scores = Scores(BETTER)
     found = await report(owned, clock, order(), scores)
     assert (found.verdict, found.proof) == (Verdict.PASS, Proof.PROVEN)
-    assert found.reasons[0].startswith("Passed: proven: on 50 cases")
+    assert found.reasons[0].startswith("Passed (proven): on 50 cases")
     assert found.claim is not None
     assert found.claim.stake == pytest.approx(0.05)
     assert found.claim.e_value >= found.claim.threshold == pytest.approx(20)
@@ -141,7 +142,7 @@ async def test_without_a_claim_a_pass_is_screened_and_spends_nothing(owned: Stor
     assert asked_of(scores, "sealed") == []
     prompt_id = owned.ledgers.prompt_id("support")
     assert owned.ledgers.stakes(prompt_id, Ledger.PROPOSAL) == ()
-    assert set(owned.case_uses.counts(prompt_id)) == {f"open{n:03}" for n in range(60)}
+    assert set(owned.case_uses.counts(prompt_id)) == {content(case) for case in cases("open", 60)}
 
 
 async def test_the_second_claim_gets_other_cases_and_a_smaller_stake(owned: Store, clock: SetClock) -> None:
@@ -317,7 +318,7 @@ async def test_what_cannot_be_honoured_holds_the_verdict_back(owned: Store, cloc
     found = await report(owned, clock, order(), scores, told=(told,))
     assert (found.verdict, found.proof) == (Verdict.UNDECIDED, Proof.NONE)
     assert found.reasons[0] == "Undecided: it asks for a scenario."
-    assert asked_of(scores, "sealed") == [], "no claim for what cannot pass"
+    assert scores.asked == [], "nothing is paid for what cannot pass"
 
 
 async def test_complaints_that_are_answered_well_now_are_told_and_are_no_evidence(
@@ -342,7 +343,7 @@ async def test_too_little_that_can_be_replayed_holds_the_verdict_back(owned: Sto
 
 async def test_a_case_of_another_claim_is_never_drawn(owned: Store, clock: SetClock) -> None:
     prompt_id = owned.ledgers.prompt_id("support")
-    owned.case_uses.use(prompt_id, "somebody else", [f"sealed{n:03}" for n in range(60)], at=clock.now())
+    owned.case_uses.use(prompt_id, "somebody else", [content(case) for case in cases("sealed", 60)], at=clock.now())
     scores = Scores(BETTER)
     found = await report(owned, clock, order(), scores)
     assert found.proof is Proof.PROVEN

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 from conftest import SetClock
-from house_samples import World
+from house_samples import World, asked
 
 from deploy.collecting import losses_about
 from deploy.gating.suite import Recorded, Suite, anchors, anchors_of, assembled, case_id
@@ -141,8 +141,9 @@ async def test_anchors_and_sealed_datasets(world: World) -> None:
         id="anchor-1", origin=CaseOrigin.ANCHOR, input=CaseInput(), reference=Missing.NO_REFERENCE, source_key="a"
     )
     world.cases.datasets[anchors_of("support")] = [anchor]
-    kept = [replace(anchor, id=f"own{number}", origin=CaseOrigin.DATASET) for number in range(3)]
-    world.cases.datasets["kept back"] = kept
+    kept = [replace(anchor, id=f"o{n}", input=asked(f"own {n}"), origin=CaseOrigin.DATASET) for n in range(3)]
+    copies = [replace(anchor, id="copy of the anchor"), replace(world.cases.datasets["curated"][7], id="of the screen")]
+    world.cases.datasets["kept back"] = [*kept, *copies, replace(kept[0], id="twice")]
     found = await suite(world, sealed_datasets=["kept back"])
     assert found.anchors == (anchor,)
     older = replace(anchor, id="anchor-0")
@@ -150,7 +151,8 @@ async def test_anchors_and_sealed_datasets(world: World) -> None:
     world.prompt = {**world.prompt, "formerly": ["help", "never used"]}
     renamed = world.house.settings.prompt("support")
     assert await anchors(renamed, world.cases) == (older, anchor), "a rename forgets no promise"
-    assert set(found.sealed) == set(kept)
+    assert len(found.sealed) == 3
+    assert {case.input for case in found.sealed} == {case.input for case in kept}, "a copy is nothing new"
     assert set(found.screen).isdisjoint((anchor, *kept))
 
 

@@ -76,8 +76,10 @@ async def test_sources_that_gave_a_gradient_give_no_case_to_a_person_either(worl
 
 
 async def test_the_candidate_that_is_the_baseline(world: World) -> None:
-    found = await report(world, f"{BODY}\n", claim=True)
+    found = await report(world, f"{BODY}\n")
     assert (found.verdict, found.proof, found.evidence.pairs) == (Verdict.PASS, Proof.NONE, ())
+    nothing = await report(world, f"{BODY}\n", claim=True)
+    assert nothing.verdict is Verdict.UNDECIDED, "there is nothing to prove"
     assert stakes(world) == []
     assert world.judge.compared == []
     same = await report(world, "Be kind.\n", baseline="Be kind.")

@@ -57,7 +57,7 @@ async def test_to_production(world: World) -> None:
     assert await labels(world) == {1: set(), 2: {"latest", "production"}}
     made = await world.registry.get("support", 2)
     assert made.body == f"{BODY}\n{FIXED}"
-    assert made.commit_message.startswith("1 edit from v1. Passed: proven")
+    assert made.commit_message.startswith("1 edit from v1. Passed (proven)")
     assert moves(world, run) == ["proposed", "approved", "published", "promoted"]
     row = world.store.releases.get(run.cycle_id)
     assert (row.version, row.base_version) == (2, 1)

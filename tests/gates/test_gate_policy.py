@@ -28,14 +28,14 @@ def decided(*findings: Finding, needs: Proof = Proof.SCREENED) -> GateReport:
 def test_a_screen_without_a_claim_passes_unproven_and_says_so() -> None:
     report = decided(SCREENED, SOUND, found(Gate.SLICES))
     assert (report.verdict, report.proof) == (PASS, Proof.SCREENED)
-    assert report.reasons[0] == "Passed: screened, not proven: the screen says pass."
+    assert report.reasons[0] == "Passed (screened, not proven): the screen says pass."
     assert [finding.gate for finding in report.findings] == [Gate.EVIDENCE, Gate.SCREEN, Gate.SLICES]
 
 
 def test_a_claim_proves() -> None:
     report = decided(SOUND, SCREENED, found(Gate.CLAIM), needs=Proof.PROVEN)
     assert (report.verdict, report.proof) == (PASS, Proof.PROVEN)
-    assert report.reasons[0] == "Passed: proven: the claim says pass."
+    assert report.reasons[0] == "Passed (proven): the claim says pass."
 
 
 @pytest.mark.parametrize(("claim", "verdict"), [(UNDECIDED, UNDECIDED), (FAIL, FAIL)])

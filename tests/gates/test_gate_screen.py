@@ -117,3 +117,16 @@ def test_an_order_of_cases_changes_nothing() -> None:
 
 def test_looks_double() -> None:
     assert LOOKS == (50, 100, 200, 400, 800)
+
+
+@pytest.mark.parametrize("last", [True, False])
+def test_an_evaluator_that_fits_no_reference_blames_nobody(last: bool) -> None:
+    finding = screen(pairs_of((0.0, 0.0), times=200), RULES, last=last)
+    assert finding is not None
+    assert finding.verdict is Verdict.UNDECIDED
+    assert finding.sentence == (
+        "Every answer of both versions scored 0 on 200 cases: see whether the evaluator fits the references."
+    )
+    same = screen(pairs_of((0.0, 0.0), (1.0, 1.0), times=100), RULES, last=last)
+    assert same is not None
+    assert same.verdict is Verdict.FAIL

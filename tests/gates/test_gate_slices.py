@@ -6,7 +6,7 @@ import pytest
 
 from gates.power import smallest_loss
 from gates.rules import GateRules
-from gates.slices import LONGEST_TAG, confirmed, doubted, sliced, slices
+from gates.slices import LONGEST_TAG, MOST, confirmed, doubted, sliced, slices
 from gates.statistics import sign_test
 from optimizer.proof import Gate, SliceReading
 from optimizer.types import Pair, Verdict
@@ -164,3 +164,10 @@ def test_a_slice_that_seems_to_have_lost_is_decided_by_fresh_answers() -> None:
     finding = sliced(unclear, RULES)
     assert finding.verdict is Verdict.UNDECIDED, "a loss that could not be looked at again is no pass"
     assert finding.sentence.startswith("The candidate may be worse on part of the cases")
+
+
+def test_of_very_many_slices_the_largest_are_read() -> None:
+    pairs = [pair for number in range(150) for pair in changed(0, 0, 1 + (number < 5), (f"order-{number:03}",))]
+    readings = slices(pairs, RULES)
+    assert len(readings) == MOST
+    assert {f"tag:order-{number:03}" for number in range(5)} <= {reading.name for reading in readings}

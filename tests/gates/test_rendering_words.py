@@ -99,7 +99,7 @@ def test_a_claim_that_was_not_reached_claims_nothing() -> None:
     missed = replace(CLAIM, e_value=3.2, since=Missing.NOT_RECORDED)
     text = as_text(replace(FULL, verdict=Verdict.UNDECIDED, proof=Proof.SCREENED, claim=missed, judge=None))
     assert text.startswith("Gate: undecided (screened, not proven)\n")
-    assert "The claim: not made" in text
+    assert "The claim: not proven" in text
     assert "It has become 3.2; 50 are needed, so nothing is claimed." in text
     assert "On 100 cases of unknown dates" in text
     assert "judged by promptfoo 0.121" in text
