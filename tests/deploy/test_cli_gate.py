@@ -224,7 +224,8 @@ def test_the_baseline_may_be_a_file(gate: Run) -> None:
 def test_a_candidate_that_changes_nothing(folder: Path, world: World, gate: Run, end: str) -> None:
     before = world.calls
     (folder / "same.txt").write_bytes((world.production.rstrip("\n") + end).encode())
-    shown = gate("same.txt", "--claim").report(PASS)
+    assert gate("same.txt", "--claim").report(UNDECIDED)["claim"] is None, "there is nothing to prove"
+    shown = gate("same.txt").report(PASS)
     assert shown["reasons"] == ["No change: the candidate is version 1, word for word, so nothing was asked."]
     assert (shown["proof"], shown["claim"]) == ("none", None)
     assert world.calls == before
