@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 
 from deploy.doctor import Check, failed, ok, sentence, warning
+from deploy.gating.agreement import opinions
 from deploy.gating.stage import gradient_sources, suite_of
 from deploy.gating.suite import Recorded, Suite, dataset
 from deploy.settings import PromptSettings, Settings
@@ -14,6 +15,7 @@ from deploy.store.ledger import Ledger
 from deploy.wiring import House
 from gates.cases import content
 from gates.error_budget import next_stake
+from gates.rules import GateRules
 from optimizer.errors import TracegradError
 from optimizer.types import CaseOrigin, Generation
 
@@ -31,6 +33,8 @@ async def check_gate(house: House, prompt: PromptSettings, sample: Sequence[Gene
     for check in check_embeddings(name, house.settings, prompt):
         yield check
     yield await check_evaluators(name, house, prompt)
+    async for check in check_people(name, house, prompt):
+        yield check
     missing = [check async for check in check_datasets(name, house, prompt)]
     for check in missing:
         yield check
@@ -66,6 +70,19 @@ async def check_evaluators(name: str, house: House, prompt: PromptSettings) -> C
             return ok(name, f"{said}{owned}; {len(tools.attacks) or 'no'} attacks are tried")
     except TracegradError as error:
         return failed(name, sentence(error))
+
+
+async def check_people(name: str, house: House, prompt: PromptSettings) -> AsyncIterator[Check]:
+    """A misspelt name would leave the judge uncompared, and nobody would notice."""
+    wanted = prompt.gate.human_score
+    if not wanted:
+        return
+    found, needed = len(await opinions(house, prompt)), GateRules().judge_humans
+    said = f"of the last {prompt.lookback_days:g} days, {found} answers have a score '{wanted}'"
+    if not found:
+        yield warning(name, f"{said}; correct `gate.human_score`, or have people score some.")
+    else:
+        yield ok(name, f"{said}; the judge is held to people's scores from {needed} on")
 
 
 async def check_datasets(name: str, house: House, prompt: PromptSettings) -> AsyncIterator[Check]:

@@ -24,7 +24,8 @@ async def prove(order: Order, tools: Evaluators, pledge: Pledge) -> GateReport:
     Raises:
         TracegradError: what the store or an evaluator raises when it cannot start; nothing was decided.
     """
-    findings = [*guards(order), *tools.told]
+    # a long dataset takes seconds to compare with a text, and a daemon's pulse must go on
+    findings = [*await asyncio.to_thread(guards, order), *tools.told]
     if any(finding.verdict is not Verdict.PASS for finding in findings):  # known beforehand: nothing is paid for it
         return decide(findings, needs=order.needs, evidence=nothing(tools))
     used = await asyncio.to_thread(pledge.use, order.suite.screen)

@@ -101,3 +101,15 @@ async def test_embeddings_are_needed_only_for_meanings(world: World) -> None:
 async def test_screening_alone_needs_nothing_sealed(world: World) -> None:
     checks = await found(world, claim=False, sealed_datasets=[])
     assert "`claim` is off: what passes is screened, not proven" in said(checks, Health.OK)
+
+
+async def test_a_score_of_people_that_nobody_gives_is_told(world: World) -> None:
+    (unknown,) = said(await found(world, human_score="helpfull"), Health.WARNING)
+    assert unknown == (
+        "of the last 30 days, 0 answers have a score 'helpfull'; correct `gate.human_score`, or have people score some."
+    )
+    world.complaint(7)
+    told = said(await found(world, human_score="helpful"), Health.OK)
+    assert (
+        "1 answers of the last 30 days have a score 'helpful'; the judge is held to people's scores from 30 on" in told
+    )
