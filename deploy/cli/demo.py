@@ -58,6 +58,7 @@ prompts:
       replayed: 60
       sealed: 100  # production inputs that are kept for the proof
       evaluator: contains
+      latency_margin: 20  # a simulated model answers at once: what would be compared is this machine's noise
 state_dir: {state}
 """
 

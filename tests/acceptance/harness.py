@@ -32,7 +32,8 @@ prompts:
       - {{kind: numeric, score: user-feedback, below: 0.5}}
       - {{kind: boolean, score: resolved, bad: false}}
       - {{kind: correction}}
-    gate: {{datasets: [support-regression], replayed: 60, sealed: 100, evaluator: contains, attacks: false}}
+    gate: {{datasets: [support-regression], replayed: 60, sealed: 100, evaluator: contains, attacks: false,
+           latency_margin: 20}}
 state_dir: {state}
 node_dir: {node}
 web: {{port: {port}}}
@@ -45,6 +46,7 @@ GATE = {
     "evaluator": "contains",
     "attacks": False,  # hundreds of calls, which have a test of their own
     "export": False,
+    "latency_margin": 20,  # a simulated model answers at once: what would be compared is this machine's noise
 }
 
 

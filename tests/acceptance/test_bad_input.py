@@ -232,6 +232,7 @@ def test_a_chat_prompt_with_placeholders_and_a_comment_of_a_megabyte(place: Plac
         "sealed_datasets": ["chat-sealed"],
         "replayed": 60,
         "evaluator": "contains",
+        "latency_margin": 20,
     }
     config = place.settings(prompt__name=CHAT, prompt__rules=rules, prompt__gate=gate)
     doctor = tracegrad("doctor", config=config)
