@@ -37,7 +37,7 @@ def slices(pairs: Iterable[Pair], rules: GateRules) -> tuple[SliceReading, ...]:
     parts: dict[str, list[float]] = {}
     for pair in pairs:
         for difference in differences((pair,)):
-            for name in sorted({_name(tag) for tag in pair.case.tags}):
+            for name in sorted(names(pair.case)):
                 parts.setdefault(name, []).append(difference)
     largest = sorted(parts, key=lambda name: (-len(parts[name]), name))[:MOST]
     readings = [_reading(name, parts[name], rules) for name in sorted(largest)]
@@ -50,10 +50,15 @@ def slices(pairs: Iterable[Pair], rules: GateRules) -> tuple[SliceReading, ...]:
     return (*sorted(judged, key=lambda reading: (reading.effect, reading.name)), *few)
 
 
+def names(case: Case) -> frozenset[str]:
+    """The slices that a case is in."""
+    return frozenset(_name(tag) for tag in case.tags)
+
+
 def doubted(pairs: Iterable[Pair], readings: Sequence[SliceReading]) -> tuple[Case, ...]:
     """The cases of the slices that seem to have lost: to be answered once more in both versions."""
-    names = {reading.name for reading in readings if reading.verdict is Verdict.FAIL}
-    return tuple(pair.case for pair in pairs if names & {_name(tag) for tag in pair.case.tags})
+    losing = {reading.name for reading in readings if reading.verdict is Verdict.FAIL}
+    return tuple(pair.case for pair in pairs if losing & names(pair.case))
 
 
 def confirmed(readings: Sequence[SliceReading], again: Sequence[Pair], rules: GateRules) -> tuple[SliceReading, ...]:
@@ -69,7 +74,7 @@ def confirmed(readings: Sequence[SliceReading], again: Sequence[Pair], rules: Ga
 
 
 def _again(reading: SliceReading, pairs: Sequence[Pair], rules: GateRules) -> SliceReading:
-    found = differences(pair for pair in pairs if reading.name in {_name(tag) for tag in pair.case.tags})
+    found = differences(pair for pair in pairs if reading.name in names(pair.case))
     if len(found) < rules.slice_cases:
         return replace(reading, verdict=Verdict.UNDECIDED)
     second = _reading(reading.name, found, rules)

@@ -58,15 +58,7 @@ async def evaluators(
     async with judge_of(settings, prompt.gate, model, secret) as judge, embedder_of(settings) as embedder:
         owner = owned(settings, prompt, model, bodies, embedder, progress)
         known = attacks_of(prompt.gate)
-        safety = DirectEvaluator(
-            model,
-            AttackJudge(known, bodies),
-            task_model=settings.model.task,
-            temperature=settings.model.temperature,
-            concurrency=settings.model.concurrency,
-            repeats=0,
-            progress=progress,
-        )
+        safety = direct(settings, model, AttackJudge(known, bodies), progress, repeats=0)
         yield Evaluators(
             screen=runner(settings, prompt.gate, model, judge, progress, repeats=prompt.gate.repeats),
             plain=runner(settings, prompt.gate, model, judge, progress, repeats=0),
@@ -142,17 +134,24 @@ def runner(
 ) -> Evaluator:
     """Who runs our own cases: promptfoo where the owner has assertions for it, else this process."""
     if not gate.assertions:
-        return DirectEvaluator(
-            model,
-            judge,
-            task_model=settings.model.task,
-            temperature=settings.model.temperature,
-            concurrency=settings.model.concurrency,
-            repeats=repeats,
-            progress=progress,
-        )
+        return direct(settings, model, judge, progress, repeats=repeats)
     chosen = evaluator_settings(settings, gate)
     return PromptfooEvaluator(locate(settings.node_dir), model, judge, chosen, repeats=repeats, progress=progress)
+
+
+def direct(
+    settings: Settings, model: LanguageModel, judge: Judge | PairJudge, progress: Progress, *, repeats: int
+) -> DirectEvaluator:
+    """Both arms and the judge in this process."""
+    return DirectEvaluator(
+        model,
+        judge,
+        task_model=settings.model.task,
+        temperature=settings.model.temperature,
+        concurrency=settings.model.concurrency,
+        repeats=repeats,
+        progress=progress,
+    )
 
 
 def by_itself(

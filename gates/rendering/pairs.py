@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from gates.comparison import differences, scores
+from gates.slices import names as slices_of
 from gates.statistics import interval
 from optimizer.proof import Interval
 from optimizer.types import Missing, Pair
@@ -21,7 +22,7 @@ def in_slices(names: Iterable[str], pairs: Iterable[Pair]) -> Mapping[str, Inter
     found: dict[str, list[float]] = {name: [] for name in names}
     for pair in pairs:
         for difference in differences((pair,)):
-            for name in _slices(pair) & found.keys():
+            for name in slices_of(pair.case) & found.keys():
                 found[name].append(difference)
     return {name: interval(values) if values else Missing.NOT_RECORDED for name, values in found.items()}
 
@@ -29,13 +30,3 @@ def in_slices(names: Iterable[str], pairs: Iterable[Pair]) -> Mapping[str, Inter
 def _mean(scores: Sequence[float]) -> Interval:
     low, high = interval([2.0 * score - 1.0 for score in scores])  # the bet is over [-1, 1]
     return (low + 1.0) / 2.0, (high + 1.0) / 2.0
-
-
-def _slices(pair: Pair) -> frozenset[str]:
-    """The names that `gates.slices` gives to a case's slices."""
-    names = set()
-    for tag in pair.case.tags:
-        whole = " ".join(tag.split())
-        dimension, _, value = whole.partition(":")
-        names.add(whole if dimension and value else f"tag:{whole}")
-    return frozenset(names)
