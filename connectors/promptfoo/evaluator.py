@@ -64,7 +64,7 @@ class PromptfooEvaluator:
         evidence = Evidence(pairs=(), model=self._settings.task_model, evaluator=self.name)
         if not cases:
             return evidence
-        answers = self._answers(arms, cases, sample)
+        answers = answers_of(arms, cases, self._model, self._settings, sample=sample, progress=self._progress)
         grades = Grades(self._judge, answers, repeats=self._repeats)
         gateway = Gateway(answers, grades)
         workdir = Path(tempfile.mkdtemp(prefix="tracegrad-"))
@@ -78,18 +78,6 @@ class PromptfooEvaluator:
         note = answers.broken or note or gaps(cases, rows)
         return replace(evidence, pairs=pairs, complete=not note, note=note, repeats=grades.repeats, swaps=grades.swaps)
 
-    def _answers(self, arms: Mapping[Arm, PromptVersion], cases: Sequence[Case], sample: int) -> Answers:
-        return Answers(
-            arms,
-            cases,
-            model=self._model,
-            task_model=self._settings.task_model,
-            temperature=self._settings.temperature,
-            max_tokens=self._settings.max_tokens,
-            sample=sample,
-            progress=self._progress,
-        )
-
     async def _run(self, gateway: Gateway, cases: Sequence[Case], workdir: Path) -> Ended:
         config = workdir / "promptfooconfig.json"
         config.write_text(json.dumps(configuration(gateway.url, cases, self._settings)), encoding="utf-8")
@@ -101,6 +89,28 @@ class PromptfooEvaluator:
             concurrency=self._settings.concurrency,
             timeout_s=self._settings.timeout_s,
         )
+
+
+def answers_of(
+    arms: Mapping[Arm, PromptVersion],
+    cases: Sequence[Case],
+    model: LanguageModel,
+    settings: EvaluatorSettings,
+    *,
+    sample: int,
+    progress: Progress,
+) -> Answers:
+    """The answers of one run, by the owner's choices."""
+    return Answers(
+        arms,
+        cases,
+        model=model,
+        task_model=settings.task_model,
+        temperature=settings.temperature,
+        max_tokens=settings.max_tokens,
+        sample=sample,
+        progress=progress,
+    )
 
 
 def rows_of(ended: Ended, workdir: Path) -> tuple[dict[Key, list[Row]], str]:

@@ -51,7 +51,7 @@ class Order:
     @property
     def candidate_sha(self) -> str:
         """What a stake is opened for: text that changes afterwards needs another stake."""
-        return digest(body_json(self.candidate))
+        return sha_of(self.candidate)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +90,11 @@ class Evaluators:
     def fingerprint(self) -> str:
         """Who judges by which settings: evidence of one and of another must not be added up."""
         return digest(self.plain.name, self.judge.name, self.settings)
+
+
+def sha_of(body: Body) -> str:
+    """The hash that names a candidate's text in the ledger and in exports."""
+    return digest(body_json(body))
 
 
 def rules_of(gate: GateSettings) -> GateRules:

@@ -8,7 +8,7 @@ from deploy.collecting import ended, ids_in, losses_about
 from deploy.gating.agreement import agreement
 from deploy.gating.claiming import Pledge
 from deploy.gating.exporting import export
-from deploy.gating.order import Order
+from deploy.gating.order import Order, sha_of
 from deploy.gating.proving import prove
 from deploy.gating.suite import Recorded, Suite, assembled
 from deploy.lifecycle import CycleState
@@ -16,8 +16,7 @@ from deploy.optimizing import source_texts
 from deploy.settings import PromptSettings
 from deploy.store.fence import Run
 from deploy.wiring import House, source_secret
-from optimizer.identity import Json, digest
-from optimizer.prompts import body_json
+from optimizer.identity import Json
 from optimizer.proof import GateReport, Proof
 from optimizer.types import Candidate, Generation, Gradient, Verdict
 
@@ -37,8 +36,7 @@ async def gate(house: House, run: Run, state: dict[str, Json]) -> dict[str, Json
         await asyncio.to_thread(house.store.reports.save, run.cycle_id, candidate.id, report, at=at)
     await asyncio.to_thread(house.store.cycles.note, run.cycle_id, verdict=report.verdict)
     began = await asyncio.to_thread(gated_at, house, run)
-    sha = digest(body_json(candidate.body))
-    prompt = house.settings.prompt(run.prompt)
+    prompt, sha = house.settings.prompt(run.prompt), sha_of(candidate.body)
     await export(house, prompt, report, candidate_sha=sha, run_name=run.cycle_id, at=began)
     if report.verdict is not Verdict.PASS:
         return ended("done", report.reasons[0])

@@ -12,9 +12,9 @@ from pathlib import Path
 from statistics import fmean
 
 from connectors.admission import admitted
-from connectors.answers import Answer, Answers, Key, Progress, unwatched
+from connectors.answers import Answer, Key, Progress, unwatched
 from connectors.embeddings import Embedder
-from connectors.promptfoo.evaluator import gaps, rows_of
+from connectors.promptfoo.evaluator import answers_of, gaps, rows_of
 from connectors.promptfoo.owner.config import OwnerTests
 from connectors.promptfoo.owner.gateway import OwnerGateway
 from connectors.promptfoo.owner.run import written
@@ -70,7 +70,8 @@ class OwnerEvaluator:
         evidence = Evidence(pairs=(), model=self._settings.task_model, evaluator=self.name)
         if not cases:
             return evidence
-        answers = self._answers(arms, sample)
+        # what a test asks is known when promptfoo has rendered it
+        answers = answers_of(arms, (), self._model, self._settings, sample=sample, progress=self._progress)
         gateway = OwnerGateway(
             arms,
             {case.id: case for case in cases},
@@ -88,18 +89,6 @@ class OwnerEvaluator:
             await asyncio.to_thread(shutil.rmtree, workdir, ignore_errors=True)
         note = gateway.broken or note or gaps(cases, rows)
         return replace(evidence, pairs=pairs, complete=not note, note=note)
-
-    def _answers(self, arms: Mapping[Arm, PromptVersion], sample: int) -> Answers:
-        return Answers(
-            arms,
-            (),  # what a test asks is known when promptfoo has rendered it
-            model=self._model,
-            task_model=self._settings.task_model,
-            temperature=self._settings.temperature,
-            max_tokens=self._settings.max_tokens,
-            sample=sample,
-            progress=self._progress,
-        )
 
     async def _run(
         self, gateway: OwnerGateway, cases: Sequence[Case], workdir: Path, sample: int
