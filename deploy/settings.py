@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 import yaml
 from apscheduler.triggers.cron import CronTrigger
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
@@ -20,6 +20,14 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from deploy.release_settings import (
+    ForgeSettings,
+    LaunchDarklySettings,
+    NotifySettings,
+    OfrepSettings,
+    ReleaseSettings,
+)
+from deploy.section import Section
 from optimizer.errors import BadSettings
 from optimizer.rules import BooleanRule, CategoryRule, CorrectionRule, Direction, NumericRule, ScoreRule
 
@@ -48,12 +56,6 @@ PLAIN = {
     "union_tag_not_found": "needs a `kind`: numeric, boolean, categorical or correction",
 }
 """What pydantic finds, by its name, in words of YAML."""
-
-
-class Section(BaseModel):
-    """A part of the settings: frozen, and strict about its keys."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class LangfuseSettings(Section):
@@ -96,7 +98,7 @@ class ModelSettings(Section):
     temperature: float = Field(default=0.0, ge=0, le=2)
     concurrency: int = Field(default=16, ge=1, le=512)
     timeout_s: float = Field(default=120.0, gt=0)
-    prices: dict[str, Price] = {}
+    prices: dict[str, Price] = Field(default_factory=dict)
 
 
 class NumericRuleSettings(Section):
@@ -211,13 +213,13 @@ class PromptSettings(Section):
     formerly: tuple[str, ...] = ()
     schedule: str = "0 3 * * *"
     label: str = "production"
-    publish_label: str = "candidate"
     rules: tuple[RuleSettings, ...] = ()
     lookback_days: float = Field(default=30.0, gt=0)
     max_complaints: int = Field(default=60, ge=1, le=1000)
     quorum: int = Field(default=2, ge=1)
     budget_usd: float = Field(default=5.0, gt=0)
     gate: GateSettings = GateSettings()
+    release: ReleaseSettings = ReleaseSettings()
 
     @field_validator("schedule")
     @classmethod
@@ -228,11 +230,11 @@ class PromptSettings(Section):
 
     @model_validator(mode="after")
     def proven_where_it_is_served(self) -> "PromptSettings":
-        """Nothing that is only screened may become what production reads."""
-        if not self.gate.claim and self.publish_label == self.label:
+        """Nothing that is only screened may become what production reads, unless production itself decides."""
+        if self.release.policy == "propose" and not self.release.watched and not self.gate.claim:
             raise ValueError(
-                f"`gate.claim: false` publishes unproven versions, and `{self.label}` is what production reads; "
-                "set another `publish_label`, or leave `claim` on"
+                "`gate.claim: false` would release unproven versions to everybody; "
+                "leave `claim` on, or set `release.then: canary`"
             )
         return self
 
@@ -266,6 +268,12 @@ class Settings(BaseSettings):
     state_dir: Path = Path(".tracegrad")
     node_dir: Path = Path(".node")
     web: WebSettings = WebSettings()
+    role: Literal["all", "proposer", "publisher"] = "all"
+    forge: ForgeSettings = ForgeSettings()
+    launchdarkly: LaunchDarklySettings = LaunchDarklySettings()
+    notify: tuple[NotifySettings, ...] = ()
+    ofrep: OfrepSettings = OfrepSettings()
+    tend_minutes: float = Field(default=5.0, gt=0)
 
     @model_validator(mode="after")
     def names_once(self) -> "Settings":

@@ -5,13 +5,15 @@ and one contract suite in `tests/contracts/` runs on the twin and on the real co
 of `optimizer.errors` and no vendor's.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from typing import Protocol
 
 from optimizer.identity import digest
 from optimizer.prompts import Body, Head, Message, PromptVersion, Published, Superseded
+from optimizer.rollouts import Exposure, Split
 from optimizer.rules import ScoreRule
 from optimizer.types import Arm, Case, Evidence, Generation, Score, Scored, Swap, Unscored, Usage, Window
 
@@ -57,6 +59,17 @@ class TraceSource(Protocol):
 
     def recent(self, window: Window, *, limit: int, prompt: str = "") -> AsyncIterator[Generation]:
         """Up to `limit` generations in the window: of one prompt, or of any and none when `prompt` is empty."""
+        ...
+
+    def exposures(
+        self, window: Window, prompt: str, *, place: Callable[[str], float], by: str
+    ) -> AsyncIterator[Exposure]:
+        """Every answer in the window that is linked to the prompt, without its texts; the first of a trace only.
+
+        Args:
+            place: of the raw key of a unit, in [0, 1); the raw key goes no further.
+            by: "user" or "session": what a unit is. Answers without that key are left out.
+        """
         ...
 
 
@@ -233,4 +246,130 @@ class Evaluator(Protocol):
         not be made is Unscored. When the runner itself fails, returns what there is with `complete=False` and the
         reason. Raises Permanent only when it cannot start at all.
         """
+        ...
+
+
+# ---- where releases go ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """What a pull request proposes.
+
+    Attributes:
+        key: names the branch; the same key is the same pull request, however often it is proposed.
+        files: (path, text) pairs of one commit.
+        report: the gate report in Markdown; one comment, which is edited when the report changes.
+        passed: the gate's verdict, for the commit status.
+    """
+
+    key: str
+    title: str
+    body: str
+    files: tuple[tuple[str, str], ...]
+    report: str
+    passed: bool
+    labels: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PullRequest:
+    """A pull request as the forge names it. `number` is 0 where there are only branches."""
+
+    number: int
+    url: str
+    branch: str
+
+
+class PullState(StrEnum):
+    """What became of a pull request."""
+
+    OPEN = "open"
+    MERGED = "merged"
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PullReading:
+    """A pull request as it stands.
+
+    Attributes:
+        by: who merged or closed it, empty while it is open or where the forge does not say.
+        words: what people wrote about it, oldest first; hostile text as any.
+        revision: the commit in which it was merged; empty unless it was.
+        touched: a person's commit is on the branch.
+    """
+
+    state: PullState
+    by: str = ""
+    words: tuple[str, ...] = ()
+    revision: str = ""
+    touched: bool = False
+
+
+class Forge(Protocol):
+    """Where pull requests are opened. Never forces a push over a person's commit, never merges."""
+
+    @property
+    def name(self) -> str:
+        """Names the forge and the repository, for people."""
+        ...
+
+    async def propose(self, change: Change) -> PullRequest:
+        """Find or create the pull request of `change.key`; bring files, title, report, status and labels up to date.
+
+        Idempotent: called again after any interruption, there is still one branch, one pull request, one report. What
+        a person changed on the branch stays; then only report and status are brought up to date. A closed pull request
+        of the same key is never reopened: it is returned. Raises Permanent with what to do when the repository, the
+        branch or the token does not allow it; Transient when asked to wait.
+        """
+        ...
+
+    async def read(self, request: PullRequest) -> PullReading:
+        """What became of it. Raises NotFound when it does not exist."""
+        ...
+
+    async def text_at(self, path: str, revision: str) -> str:
+        """A file's text at a commit or branch. Raises NotFound."""
+        ...
+
+    async def close(self, request: PullRequest, why: str) -> None:
+        """Close an open pull request and say why, once; one that is closed or merged already stays as it is."""
+        ...
+
+    async def tell(self, request: PullRequest, topic: str, text: str) -> None:
+        """One comment per topic: made, or edited when it is there already."""
+        ...
+
+
+class FlagService(Protocol):
+    """Where applications ask which version a user gets."""
+
+    @property
+    def name(self) -> str:
+        """Names the service, for people."""
+        ...
+
+    async def read(self, prompt: str) -> Split | None:
+        """What is served now; None when the service has nothing for the prompt. Raises BadAnswer for what it does not
+        understand, such as a flag that somebody made by hand.
+        """
+        ...
+
+    async def start(self, prompt: str, salt: str) -> Split:
+        """Everybody on production, ready for a rollout; the salt of the result counts, since some services keep theirs.
+
+        Idempotent. Never changes a flag that shows somebody anything but production.
+        """
+        ...
+
+    async def write(self, split: Split, *, expect: Split, why: str) -> bool:
+        """Serve `split`, if `expect` is served now; read back. Already served counts as written.
+
+        False, and nothing changed, when anything else is served: somebody changed it by hand.
+        """
+        ...
+
+    def place(self, split: Split, key: str) -> float:
+        """Where the service puts a raw user or session key, in [0, 1)."""
         ...

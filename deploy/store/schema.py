@@ -235,6 +235,12 @@ release = sa.Table(
     _moment("created_at"),
     _moment("updated_at"),
     _moment("expires_at"),
+    sa.Column("policy", sa.String, nullable=False, server_default="propose"),
+    sa.Column("approver", sa.String, nullable=False, server_default=""),
+    # fixed when its canary opens, null before
+    sa.Column("plan", JsonText),
+    # how far production was read for it
+    sa.Column("watched_until", Moment),
 )
 
 release_event = sa.Table(
@@ -245,6 +251,8 @@ release_event = sa.Table(
     _text("state"),
     sa.Column("reason", AnyText, nullable=False),
     _moment("at"),
+    sa.Column("actor", sa.String, nullable=False, server_default="tracegrad"),
+    sa.Column("evidence", JsonText, nullable=False, server_default="{}"),
 )
 
 # ---- what may be claimed -------------------------------------------------------------------------------------------

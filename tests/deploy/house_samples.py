@@ -18,7 +18,7 @@ from deploy.gating.order import Evaluators
 from deploy.settings import PromptSettings, Settings
 from deploy.store.facade import Store
 from deploy.store.fence import Run
-from deploy.store.schema import metadata
+from deploy.store.schema_releases import metadata
 from deploy.wiring import House, silent
 from optimizer.identity import Json
 from optimizer.ports import ModelReply, ModelRequest

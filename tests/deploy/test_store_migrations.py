@@ -11,7 +11,8 @@ from alembic.migration import MigrationContext
 
 from deploy.store.database import TRIES, migrate, open_database, waiting_out
 from deploy.store.facade import Store
-from deploy.store.schema import metadata, poll
+from deploy.store.schema import poll
+from deploy.store.schema_releases import metadata
 
 MIGRATE = "import sys; from deploy.store.database import *; migrate(open_database(sys.argv[1])); print('migrated')"
 

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from store_samples import T0, candidate, generation, gradient, report, request, run, score
 
 from deploy.store.facade import Store
-from deploy.store.schema import metadata
+from deploy.store.schema_releases import metadata
 from deploy.store.texts import SourceText
 from optimizer.errors import Refused
 from optimizer.ports import ModelReply

@@ -13,7 +13,7 @@ from store_samples import request, run
 
 from deploy.store.database import MIGRATIONS, open_database
 from deploy.store.facade import Store
-from deploy.store.schema import metadata
+from deploy.store.schema_releases import metadata
 from optimizer.errors import OverBudget
 from optimizer.proof import Proof
 from optimizer.types import Missing, Scored, Unscored, Usage, Verdict

@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from deploy.store.schema import metadata
+from deploy.store.schema_releases import metadata
 
 context.configure(connection=context.config.attributes["connection"], target_metadata=metadata)
 with context.begin_transaction():
