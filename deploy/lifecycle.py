@@ -56,13 +56,14 @@ CYCLE_TRANSITIONS: Mapping[CycleState, frozenset[CycleState]] = {
     C.FAILED: frozenset(),
 }
 
-# Progressing follows itself: one move per stage of traffic. A person resolves a halt, in either direction.
+# Progressing follows itself: one move per stage of traffic; promoted does, when its holdback ends. A person resolves a
+# halt, in either direction.
 RELEASE_TRANSITIONS: Mapping[ReleaseState, frozenset[ReleaseState]] = {
     R.PROPOSED: frozenset({R.APPROVED, R.REJECTED, R.EXPIRED, R.SUPERSEDED}),
     R.APPROVED: frozenset({R.PUBLISHED, R.REJECTED, R.EXPIRED, R.SUPERSEDED}),
     R.PUBLISHED: frozenset({R.PROGRESSING, R.PROMOTED, R.ROLLED_BACK, R.RETIRED, R.HALTED, R.SUPERSEDED}),
     R.PROGRESSING: frozenset({R.PROGRESSING, R.PROMOTED, R.ROLLED_BACK, R.RETIRED, R.HALTED, R.SUPERSEDED}),
-    R.PROMOTED: frozenset({R.ROLLED_BACK, R.HALTED, R.SUPERSEDED}),
+    R.PROMOTED: frozenset({R.PROMOTED, R.ROLLED_BACK, R.HALTED, R.SUPERSEDED}),
     R.HALTED: frozenset({R.PROGRESSING, R.PROMOTED, R.ROLLED_BACK, R.RETIRED, R.SUPERSEDED}),
     R.ROLLED_BACK: frozenset(),
     R.RETIRED: frozenset(),
@@ -118,7 +119,8 @@ the gate has spoken; only a pass goes through `proposing`.
 {diagram(RELEASE_TRANSITIONS)}
 ```
 
-`progressing` follows itself, once for each stage of traffic. `retired`: futile or undecided, the old version stays.
+`progressing` follows itself, once for each stage of traffic, and `promoted` when the part that kept the old version is
+shown the new one, too. `retired`: futile or undecided, the old version stays.
 `halted`: the candidate is worse and the previous version is not healthy either; a person is called.
 """
 

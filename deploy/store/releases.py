@@ -1,6 +1,7 @@
-"""The life of every release, keyed by its run id."""
+"""The life of every release, keyed by its run id: where it stands, every move that it made, and the plan of its canary."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -8,8 +9,14 @@ import sqlalchemy as sa
 
 from deploy.lifecycle import RELEASE_TRANSITIONS, ReleaseState, advance
 from deploy.store.database import Records, insert_new, waiting_out
+from deploy.store.encoding import decoded, encoded
 from deploy.store.schema import release, release_event
 from optimizer.errors import NotFound
+from optimizer.identity import Json
+from optimizer.rollouts import CanaryPlan
+
+OURS = "tracegrad"
+"""The actor of what nobody ordered."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +26,10 @@ class ReleaseRow:
     Attributes:
         base_version: what production read when the candidate was made.
         version: the registry's number, 0 until it is published.
+        policy: the owner's when it was proposed: `propose` or `canary`.
+        approver: who let it go on; empty until somebody did.
+        plan: of its canary; None until that is opened.
+        watched_until: how far production was read for it.
     """
 
     run_id: str
@@ -32,15 +43,21 @@ class ReleaseRow:
     created_at: datetime
     updated_at: datetime
     expires_at: datetime
+    policy: str = "propose"
+    approver: str = ""
+    plan: CanaryPlan | None = None
+    watched_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReleaseEvent:
-    """One move of a release."""
+    """One move of a release: who made it, when, why, and the numbers behind it."""
 
     state: ReleaseState
     reason: str
     at: datetime
+    actor: str = OURS
+    evidence: Mapping[str, Json] = field(default_factory=dict)
 
 
 class Releases(Records):
@@ -57,6 +74,8 @@ class Releases(Records):
         base_version: int,
         expires_at: datetime,
         at: datetime,
+        policy: str = "propose",
+        actor: str = OURS,
     ) -> ReleaseRow:
         """The release of a run, made when it is not there yet."""
         row = {
@@ -71,8 +90,11 @@ class Releases(Records):
             "created_at": at,
             "updated_at": at,
             "expires_at": expires_at,
+            "policy": policy,
+            "approver": "",
+            "plan": None,
         }
-        event = {"run_id": run_id, "number": 0, "state": ReleaseState.PROPOSED.value, "reason": "", "at": at}
+        event = _event(run_id, 0, ReleaseState.PROPOSED, at=at, reason="", actor=actor, evidence={})
         with self._write() as connection:
             insert_new(connection, release, [row])
             insert_new(connection, release_event, [event])
@@ -80,26 +102,50 @@ class Releases(Records):
 
     @waiting_out
     def advance(
-        self, run_id: str, to: ReleaseState, *, at: datetime, reason: str = "", version: int | None = None
+        self,
+        run_id: str,
+        to: ReleaseState,
+        *,
+        at: datetime,
+        reason: str = "",
+        version: int | None = None,
+        approver: str | None = None,
+        actor: str = OURS,
+        evidence: Mapping[str, Json] | None = None,
     ) -> ReleaseRow:
         """Move a release. A move that it made before and cannot make now changes nothing: stages are repeated.
+
+        So does a move to where it stands, with the same evidence: a stage of traffic is entered once.
 
         Raises:
             IllegalMove: the table does not hold the move; nothing was changed.
         """
         with self._write() as connection:
             before = _load(connection, run_id, lock=True)
-            moves = sa.select(release_event.c.state).where(release_event.c.run_id == run_id)
-            made = connection.execute(moves).scalars().all()
-            if to.value in made and to not in RELEASE_TRANSITIONS[before.state]:
+            made = _events(connection, run_id)
+            shown = dict(evidence or {})
+            if any(
+                e.state is to and (to not in RELEASE_TRANSITIONS[before.state] or e.evidence == shown) for e in made
+            ):
                 return before
             state = advance(RELEASE_TRANSITIONS, before.state, to)
-            changed = {"state": state.value, "reason": reason, "updated_at": at}
-            number_known = {} if version is None else {"version": version}
-            connection.execute(sa.update(release).where(release.c.run_id == run_id).values({**changed, **number_known}))
-            event = {"run_id": run_id, "number": len(made), "state": state.value, "reason": reason, "at": at}
+            changed: dict[str, Any] = {"state": state.value, "reason": reason, "updated_at": at}
+            changed |= {} if version is None else {"version": version}
+            changed |= {} if approver is None else {"approver": approver}
+            connection.execute(sa.update(release).where(release.c.run_id == run_id).values(changed))
+            event = _event(run_id, len(made), state, at=at, reason=reason, actor=actor, evidence=shown)
             connection.execute(sa.insert(release_event).values(event))
             return _load(connection, run_id)
+
+    @waiting_out
+    def fix_plan(self, run_id: str, plan: CanaryPlan) -> CanaryPlan:
+        """The plan of a release's canary: the one that was fixed before, or this one from now on."""
+        with self._write() as connection:
+            before = _load(connection, run_id, lock=True)
+            if before.plan is not None:
+                return before.plan
+            connection.execute(sa.update(release).where(release.c.run_id == run_id).values(plan=encoded(plan)))
+            return plan
 
     @waiting_out
     def get(self, run_id: str) -> ReleaseRow:
@@ -116,14 +162,35 @@ class Releases(Records):
             return tuple(_release(row) for row in connection.execute(newest))
 
     @waiting_out
+    def in_state(self, prompt: str, *states: ReleaseState) -> tuple[ReleaseRow, ...]:
+        """Releases of a prompt that stand in one of these states, oldest first."""
+        mine = (release.c.prompt == prompt) & release.c.state.in_([state.value for state in states])
+        oldest = sa.select(release).where(mine).order_by(release.c.created_at, release.c.run_id)
+        with self._read() as connection:
+            return tuple(_release(row) for row in connection.execute(oldest))
+
+    @waiting_out
     def events(self, run_id: str) -> tuple[ReleaseEvent, ...]:
         """Every move of a release, oldest first."""
-        found = sa.select(release_event).where(release_event.c.run_id == run_id).order_by(release_event.c.number)
         with self._read() as connection:
-            return tuple(
-                ReleaseEvent(state=ReleaseState(row.state), reason=row.reason, at=row.at)
-                for row in connection.execute(found)
-            )
+            return tuple(_events(connection, run_id))
+
+
+def _events(connection: sa.Connection, run_id: str) -> Sequence[ReleaseEvent]:
+    found = sa.select(release_event).where(release_event.c.run_id == run_id).order_by(release_event.c.number)
+    return [
+        ReleaseEvent(
+            state=ReleaseState(row.state), reason=row.reason, at=row.at, actor=row.actor, evidence=row.evidence
+        )
+        for row in connection.execute(found)
+    ]
+
+
+def _event(
+    run_id: str, number: int, state: ReleaseState, *, at: datetime, reason: str, actor: str, evidence: Json
+) -> dict[str, Any]:
+    made = {"run_id": run_id, "number": number, "state": state.value, "reason": reason}
+    return {**made, "at": at, "actor": actor, "evidence": evidence}
 
 
 def _load(connection: sa.Connection, run_id: str, *, lock: bool = False) -> ReleaseRow:
@@ -147,4 +214,8 @@ def _release(row: sa.Row[Any]) -> ReleaseRow:
         created_at=row.created_at,
         updated_at=row.updated_at,
         expires_at=row.expires_at,
+        policy=row.policy,
+        approver=row.approver,
+        plan=decoded(CanaryPlan, row.plan) if row.plan else None,
+        watched_until=row.watched_until,
     )
