@@ -35,11 +35,11 @@ class Freezes(Records):
         """Stop a prompt, or all; the freeze that stands is returned, which is an older one when there was one."""
         values = {"prompt": wanted.prompt, "actor": wanted.actor, "why": wanted.why, "at": wanted.at}
         with self._write() as connection:
-            stood = _own(connection, wanted.prompt)
             insert_new(connection, freeze, [values])
-            said = "frozen" if stood is None else "it was frozen already"
+            stands = _own(connection, wanted.prompt) or wanted
+            said = "frozen" if stands == wanted else "it was frozen already"
             record(connection, _order(wanted, OrderKind.FREEZE, said))
-            return stood or wanted
+            return stands
 
     @waiting_out
     def unfreeze(self, prompt: str, *, actor: str, why: str, at: datetime) -> bool:
