@@ -1,4 +1,4 @@
-"""The life of every release, keyed by its run id: where it stands, every move that it made, and the plan of its canary."""
+"""The life of every release by its run id: where it stands, every move that it made, and the plan of its canary."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
