@@ -4,13 +4,15 @@ The twins keep their ports' promises and nothing more. They must never read a cl
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from inspect import isawaitable
 
+from connectors.source_keys import source_key
 from optimizer.errors import BadInput, NotFound
 from optimizer.ports import ModelReply, ModelRequest
 from optimizer.prompts import Body, Head, PromptVersion, Published, Superseded
+from optimizer.rollouts import Exposure
 from optimizer.rules import ScoreRule
 from optimizer.traces.losses import is_asked_for
 from optimizer.types import Case, CaseOrigin, Generation, Missing, Score, Scored, Unscored, Window
@@ -21,12 +23,25 @@ Answer = str | ModelReply | Exception
 Script = Callable[[ModelRequest], Answer | Awaitable[Answer]]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """What a trace store knows of a generation beside its texts: for whom it was made, and how it went."""
+
+    user: str = ""
+    session: str = ""
+    failed: bool = False
+    latency_s: float | Missing = Missing.NOT_RECORDED
+    cost_usd: float | Missing = Missing.NOT_RECORDED
+
+
 class MemoryTraceSource:
-    """TraceSource over two lists, which may be added to between calls.
+    """TraceSource over two lists and a dictionary, which may be added to between calls.
 
     Args:
+        calls: by the id of the generation.
         environments: the allow-list, for scores and generations alike.
         own_tag: rows with this tag are the optimizer's own and are left out.
+        source_secret: the key under which users and sessions are hashed.
     """
 
     def __init__(
@@ -34,11 +49,15 @@ class MemoryTraceSource:
         scores: Iterable[Score] = (),
         generations: Iterable[Generation] = (),
         *,
+        calls: Mapping[str, Call] | None = None,
         environments: Sequence[str] = ("production", "default"),
         own_tag: str = "tracegrad",
+        source_secret: bytes = b"in memory",
     ) -> None:
         self.all_scores = list(scores)
         self.all_generations = list(generations)
+        self.all_calls = dict(calls or {})
+        self._secret = source_secret
         self._environments = frozenset(environments)
         self._own_tag = own_tag
 
@@ -73,6 +92,31 @@ class MemoryTraceSource:
         )
         for _, generation in zip(range(limit), found, strict=False):
             yield generation
+
+    async def exposures(
+        self, window: Window, prompt: str, *, place: Callable[[str], float], by: str
+    ) -> AsyncIterator[Exposure]:
+        """Answers of the prompt in the window, the first of each trace."""
+        first: dict[str, Exposure] = {}
+        for generation in self._newest_first():
+            call = self.all_calls.get(generation.id, Call())
+            user, session = (call.user, "") if by == "user" else ("", call.session)
+            asked_for = generation.prompt_name == prompt and window.start <= generation.at < window.end
+            if asked_for and (key := user or session):
+                first.pop(generation.trace_id, None)  # so that it stands where its oldest answer is
+                first[generation.trace_id] = Exposure(
+                    trace_id=generation.trace_id,
+                    unit=source_key(user, session, secret=self._secret),
+                    place=place(key),
+                    at=generation.at,
+                    version=generation.prompt_version,
+                    model=generation.model,
+                    failed=call.failed,
+                    latency_s=call.latency_s,
+                    cost_usd=call.cost_usd,
+                )
+        for exposure in first.values():
+            yield exposure
 
     def _newest_first(self) -> list[Generation]:
         latest = {g.id: g for g in self.all_generations}

@@ -61,13 +61,15 @@ def started_before(end: datetime) -> Condition:
     return {"type": "datetime", "column": "startTime", "operator": "<", "value": moment(end + _ALMOST_A_MS)}
 
 
-def observation_params(environments: Sequence[str], *conditions: Condition) -> dict[str, str]:
+def observation_params(
+    environments: Sequence[str], *conditions: Condition, fields: str = OBSERVATION_FIELDS
+) -> dict[str, str]:
     """Parameters of GET /api/public/v2/observations for generations.
 
     Every condition is in `filter`: whether plain parameters count beside it depends on the server's version.
     """
     every = [any_of("type", ["GENERATION"]), any_of("environment", environments), *conditions]
-    return {"fields": OBSERVATION_FIELDS, "filter": json.dumps(every, separators=(",", ":"))}
+    return {"fields": fields, "filter": json.dumps(every, separators=(",", ":"))}
 
 
 def moment(at: datetime) -> str:

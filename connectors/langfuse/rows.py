@@ -4,7 +4,6 @@ A row that does not fit stays what it was in JSON, so that it can be counted; it
 slotted dataclasses, which pydantic fills: its own models are three objects each, and a pull makes 20,000 of them.
 """
 
-import hmac
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -12,12 +11,13 @@ from pydantic import AwareDatetime, ConfigDict, Field, FiniteFloat, StrictBool, 
 from pydantic.alias_generators import to_camel
 
 from connectors.langfuse.paging import Page
+from connectors.source_keys import source_key
 from optimizer.types import Generation, Score, ScoreKind
 
-_WIRE = ConfigDict(alias_generator=to_camel, extra="ignore")
+WIRE = ConfigDict(alias_generator=to_camel, extra="ignore")
 
 
-@with_config(_WIRE)
+@with_config(WIRE)
 @dataclass(slots=True, kw_only=True)
 class Subject:
     """What a score is about."""
@@ -27,7 +27,7 @@ class Subject:
     trace_id: str | None = None
 
 
-@with_config(_WIRE)
+@with_config(WIRE)
 @dataclass(slots=True, kw_only=True)
 class ScoreRow:
     """A row of GET /api/public/v3/scores with the groups details and subject."""
@@ -43,7 +43,7 @@ class ScoreRow:
     updated_at: AwareDatetime
 
 
-@with_config(_WIRE)
+@with_config(WIRE)
 @dataclass(slots=True, kw_only=True)
 class ObservationRow:
     """A row of GET /api/public/v2/observations with the groups basic, io, model, prompt and trace_context.
@@ -122,11 +122,3 @@ def to_generation(row: ObservationRow, *, source_secret: bytes) -> Generation:
         source_key=source_key(row.user_id or "", row.session_id or "", secret=source_secret),
         tags=tuple(row.tags or ()),
     )
-
-
-def source_key(user_id: str, session_id: str, *, secret: bytes) -> str:
-    """Keyed hash of the user, or else of the session; empty when neither was recorded."""
-    if not user_id and not session_id:
-        return ""
-    source = f"user:{user_id}" if user_id else f"session:{session_id}"
-    return hmac.digest(secret, source.encode("utf-8", "surrogatepass"), "sha256").hex()

@@ -24,6 +24,7 @@ class LangfuseAccess:
         requests_per_minute: for each of Langfuse's rate-limit buckets; 0 means no limit. The smallest plan allows 30.
         score_page: rows per page of scores; the server refuses more than 100.
         observation_page: rows per page of generations; with their texts, a page must stay under 5 MB.
+        exposure_page: rows per page of generations without their texts; the server refuses more than 1000.
 
     Raises:
         BadSettings: the address is not one, or the allow-list holds what must never be read.
@@ -40,6 +41,7 @@ class LangfuseAccess:
     timeout_s: float = 60.0
     score_page: int = 100
     observation_page: int = 200
+    exposure_page: int = 1000
 
     def __post_init__(self) -> None:
         if not self.base_url.startswith(("http://", "https://")):

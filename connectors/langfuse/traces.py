@@ -3,13 +3,15 @@
 It must never ask once per trace, and never return our own traces, experiments, or anything outside the allow-list.
 """
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AsyncExitStack, aclosing
 from datetime import datetime
+from operator import itemgetter
 from types import TracebackType
 from typing import Self
 
 from connectors.langfuse.client import LangfuseClient
+from connectors.langfuse.exposures import ANSWERS, EXPOSURE_FIELDS, AnswerRow, to_exposure
 from connectors.langfuse.limiter import RateLimiter
 from connectors.langfuse.paging import pages
 from connectors.langfuse.queries import (
@@ -23,6 +25,7 @@ from connectors.langfuse.queries import (
 )
 from connectors.langfuse.rows import OBSERVATIONS, SCORES, ObservationRow, ScoreRow, is_score, to_generation, to_score
 from connectors.langfuse.settings import LangfuseAccess
+from optimizer.rollouts import Exposure
 from optimizer.rules import ScoreRule
 from optimizer.traces.losses import is_asked_for
 from optimizer.types import Generation, Score, Window
@@ -97,6 +100,30 @@ class LangfuseTraceSource:
                     left -= 1
                     yield generation
 
+    async def exposures(
+        self, window: Window, prompt: str, *, place: Callable[[str], float], by: str
+    ) -> AsyncGenerator[Exposure, None]:
+        """Answers of the prompt in the window, the first of each trace.
+
+        Which answer of a trace was its first is known when the last page was read: then they come, newest first.
+        """
+        conditions = any_of("promptName", [prompt]), started_since(window.start), started_before(window.end)
+        params = observation_params(self._access.environments, *conditions, fields=EXPOSURE_FIELDS)
+        first: dict[str, tuple[datetime, str, Exposure]] = {}
+        walk = pages(self._client, "/api/public/v2/observations", [params], ANSWERS, limit=self._access.exposure_page)
+        async with aclosing(walk):
+            async for rows in walk:
+                for row in rows:
+                    if not isinstance(row, AnswerRow):
+                        self._skipped += 1
+                    elif self._is_production(row) and window.start <= row.start_time < window.end:
+                        exposure = to_exposure(row, place=place, by=by, secret=self._access.source_secret)
+                        if exposure is not None:
+                            found = (exposure.at, row.id, exposure)
+                            first[row.trace_id] = min(found, first.get(row.trace_id, found), key=itemgetter(0, 1))
+        for _, _, exposure in sorted(first.values(), key=itemgetter(0, 1), reverse=True):
+            yield exposure
+
     async def _by_rule(self, rule: ScoreRule, window: Window, seen: set[str]) -> AsyncGenerator[Score, None]:
         """What one rule asks for and was not `seen` yet: what the server's filters found, filtered again exactly."""
         params = score_params(rule, window, self._access.environments)
@@ -130,7 +157,7 @@ class LangfuseTraceSource:
     def _is_about_production(self, row: ScoreRow) -> bool:
         return row.environment in self._allowed and row.subject.kind in ("trace", "observation")
 
-    def _is_production(self, row: ObservationRow) -> bool:
+    def _is_production(self, row: ObservationRow | AnswerRow) -> bool:
         return (
             row.type == "GENERATION"
             and row.environment in self._allowed

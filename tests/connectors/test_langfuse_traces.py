@@ -20,8 +20,8 @@ from langfuse_scripted import (
 )
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
-from connectors.langfuse.rows import source_key
 from connectors.langfuse.traces import LangfuseTraceSource
+from connectors.source_keys import source_key
 from optimizer.errors import BadAnswer, RateLimited, ServerFault, Unreachable
 from optimizer.rules import CategoryRule, CorrectionRule
 from sandbox.langfuse.app import create_app

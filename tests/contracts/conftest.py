@@ -50,6 +50,7 @@ def access(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
             requests_per_minute=0,
             score_page=3,  # small pages, so that every walk has several
             observation_page=50,
+            exposure_page=50,
         )
 
 
@@ -83,7 +84,7 @@ def world(project: Project | None) -> World:
 @pytest.fixture
 async def traces(access: LangfuseAccess | None, project: Project | None, world: World) -> AsyncIterator[Traces]:
     if access is None or project is None:
-        twin = MemoryTraceSource(world.scores, world.generations)
+        twin = MemoryTraceSource(world.scores, world.generations, calls=world.calls, source_secret=SECRET)
 
         async def add(score: Score) -> None:
             twin.all_scores.append(score)

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -12,8 +12,9 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span
 
+from connectors.memory import Call
 from optimizer.prompts import Body, body_json
-from optimizer.types import Generation, Score
+from optimizer.types import Generation, Missing, Score
 
 VISIBLE_WITHIN_S = 90
 
@@ -53,8 +54,8 @@ class Project:
         for body in [bodies] if self.batch else bodies:
             self.post("/api/public/scores", body)
 
-    def trace(self, generations: Iterable[Generation]) -> None:
-        spans = [_span(generation) for generation in generations]
+    def trace(self, generations: Iterable[Generation], calls: Mapping[str, Call]) -> None:
+        spans = [_span(generation, calls[generation.id]) for generation in generations]
         request = ExportTraceServiceRequest(resource_spans=[ResourceSpans(scope_spans=[ScopeSpans(spans=spans)])])
         self.http.post(
             "/api/public/otel/v1/traces",
@@ -65,7 +66,8 @@ class Project:
     def seed(self, world: World) -> None:
         self.prompt(world.prompt, "Answer {{question}}.", labels=["production"])
         self.prompt(world.other_prompt, "Route {{question}}.", labels=["production"])
-        self.trace(world.generations)
+        self.prompt(world.shown_prompt, "Show {{question}}.", labels=["production"])
+        self.trace(world.generations, world.calls)
         self.score(world.scores)
         self.post(
             "/api/public/scores",
@@ -99,8 +101,7 @@ def _score(score: Score) -> dict[str, object]:
     }
 
 
-def _span(generation: Generation) -> Span:
-    number = int(generation.output.removeprefix("answer "))
+def _span(generation: Generation, call: Call) -> Span:
     attributes: dict[str, str | int | tuple[str, ...]] = {
         "langfuse.observation.type": "generation",
         "langfuse.observation.input": generation.input,
@@ -108,19 +109,23 @@ def _span(generation: Generation) -> Span:
         "langfuse.observation.model.name": generation.model,
         "langfuse.environment": generation.environment,
         "langfuse.trace.tags": generation.tags,
-        "user.id": f"user-{number % 7}",
-        "session.id": "session",
+        "user.id": call.user,
+        "session.id": call.session,
+        "langfuse.observation.level": "ERROR" if call.failed else "DEFAULT",
     }
+    if not isinstance(call.cost_usd, Missing):
+        attributes["langfuse.observation.cost_details"] = json.dumps({"total": call.cost_usd})
     if generation.prompt_name:
         attributes["langfuse.observation.prompt.name"] = generation.prompt_name
         attributes["langfuse.observation.prompt.version"] = generation.prompt_version
     start = round(generation.at.timestamp() * 1000) * 1_000_000
+    lasted_s = 0.0 if isinstance(call.latency_s, Missing) else call.latency_s
     return Span(
         trace_id=bytes.fromhex(generation.trace_id),
         span_id=bytes.fromhex(generation.id),
         name="answer",
         start_time_unix_nano=start,
-        end_time_unix_nano=start + 1_000_000_000,
+        end_time_unix_nano=start + round(lasted_s * 1_000_000_000),
         attributes=[KeyValue(key=key, value=_any(value)) for key, value in attributes.items()],
     )
 

@@ -4,7 +4,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
-from connectors.langfuse.rows import source_key
+from connectors.memory import Call
+from connectors.source_keys import source_key
+from optimizer.rollouts import Exposure, point
 from optimizer.types import Generation, Score, ScoreKind, Window
 
 SECRET = b"a secret of the tests"
@@ -34,6 +36,10 @@ class World:
     @property
     def other_prompt(self) -> str:
         return f"contract/route-{self.nonce}"
+
+    @property
+    def shown_prompt(self) -> str:
+        return f"contract/shown-{self.nonce}"
 
     def name(self, score: str) -> str:
         return f"{score}-{self.nonce}"
@@ -79,9 +85,54 @@ class World:
             self.generation(903, trace_id=self.trace(1), tags=("shop", "tracegrad")),
         ]
 
+    def shown(self, number: int, **changes: object) -> Generation:
+        call = self.call(number)
+        key = source_key(call.user, call.session, secret=SECRET)
+        return self.generation(number, prompt_name=self.shown_prompt, source_key=key, **changes)
+
+    @property
+    def every_shown(self) -> list[Generation]:
+        """Of the third prompt, newest first: a trace with two answers, one without a user, one without a session."""
+        return [
+            self.shown(910, trace_id=self.trace(911), prompt_version=3),
+            self.shown(911, prompt_version=2),
+            self.shown(912),
+            self.shown(913),
+            self.shown(914, environment="staging"),
+            self.shown(915, tags=("tracegrad",)),
+        ]
+
     @property
     def generations(self) -> list[Generation]:
-        return [*self.linked, self.routed, self.unlinked, *self.forbidden]
+        return [*self.linked, self.routed, self.unlinked, *self.forbidden, *self.every_shown]
+
+    def call(self, number: int) -> Call:
+        """For whom the answer with this number was made, and how it went."""
+        special = {
+            911: Call(user="user-ä", session="a", failed=True, latency_s=1.25, cost_usd=0.5),
+            912: Call(session="b", latency_s=1.0),
+            913: Call(user="user-b", latency_s=0.0),
+        }
+        return special.get(number, Call(user=f"user-{number % 7}", session="session", latency_s=1.0, cost_usd=0.25))
+
+    @property
+    def calls(self) -> dict[str, Call]:
+        return {g.id: self.call(int(g.output.removeprefix("answer "))) for g in self.generations}
+
+    def exposure(self, generation: Generation, salt: str, *, by: str = "user") -> Exposure:
+        call = self.calls[generation.id]
+        user, session = (call.user, "") if by == "user" else ("", call.session)
+        return Exposure(
+            trace_id=generation.trace_id,
+            unit=source_key(user, session, secret=SECRET),
+            place=point(salt, user or session),
+            at=generation.at,
+            version=generation.prompt_version,
+            model="some-model",
+            failed=call.failed,
+            latency_s=call.latency_s,
+            cost_usd=call.cost_usd,
+        )
 
     def score(self, key: str, of: str, value: float | bool | str, number: int, **changes: object) -> Score:
         kind = {bool: ScoreKind.BOOLEAN, float: ScoreKind.NUMERIC, str: ScoreKind.CATEGORICAL}[type(value)]

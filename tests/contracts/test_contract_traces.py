@@ -2,7 +2,9 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 
+from optimizer.rollouts import Exposure, point
 from optimizer.rules import BooleanRule, CategoryRule, CorrectionRule, Direction, EveryScore, NumericRule, ScoreRule
 from optimizer.types import Score, Window
 
@@ -173,6 +175,49 @@ async def test_recent_has_a_half_open_window(traces):
     window = Window(start=world.generation(5).at, end=world.generation(3).at)
     found = [g async for g in traces.source.recent(window, limit=9, prompt=world.prompt)]
     assert found == [world.generation(4), world.generation(5)]
+
+
+async def exposures(traces, *, by: str = "user", prompt: str = "", window: Window | None = None) -> list[Exposure]:
+    asked = window or traces.world.window, prompt or traces.world.shown_prompt
+    return [exposure async for exposure in traces.source.exposures(*asked, place=partial(point, "salt"), by=by)]
+
+
+async def test_an_exposure_says_who_was_shown_what_and_how_it_went(traces):
+    """The first answer of a trace only, nothing of ours, and nothing without the key that counts."""
+    world = traces.world
+    _, first, sessions_only, users_only, *_ = world.every_shown
+    assert await exposures(traces) == [world.exposure(first, "salt"), world.exposure(users_only, "salt")]
+    assert await exposures(traces, by="session") == [
+        world.exposure(first, "salt", by="session"),
+        world.exposure(sessions_only, "salt", by="session"),
+    ]
+
+
+async def test_the_raw_key_goes_to_the_hash_only(traces):
+    keys = []
+    walk = traces.source.exposures(
+        traces.world.window, traces.world.shown_prompt, place=lambda key: keys.append(key) or 0.5, by="user"
+    )
+    found = [exposure async for exposure in walk]
+    assert set(keys) == {"user-ä", "user-b", "user-0"}
+    assert not any(key in repr(exposure) for key in keys for exposure in found)
+
+
+async def test_exposures_of_many_pages_come_once_and_newest_first(traces):
+    world = traces.world
+    found = await exposures(traces, prompt=world.prompt)
+    assert found == [world.exposure(generation, "salt") for generation in world.linked]
+
+
+async def test_exposures_have_a_half_open_window(traces):
+    world = traces.world
+    window = Window(start=world.generation(5).at, end=world.generation(3).at)
+    found = await exposures(traces, prompt=world.prompt, window=window)
+    assert [exposure.trace_id for exposure in found] == [world.trace(4), world.trace(5)]
+
+
+async def test_nobody_was_shown_a_prompt_that_nobody_linked(traces):
+    assert await exposures(traces, prompt="no such prompt") == []
 
 
 async def test_every_row_was_readable(traces):
