@@ -90,7 +90,7 @@ def proven(moment: Moment) -> Decided | None:
     if not moment.plan.metric.sampled:
         what = "The new version is better: each user or session gives more good scores and fewer bad ones"
     elif rules.margin > 0:
-        what = f"The new version is not worse than the old one by {spoken(rules.margin)}"
+        what = f"The new version is not worse than the old one by {spoken(rules.margin)} or more"
     else:
         what = "The new version is better"
     return Decision.PROMOTE, (
