@@ -115,3 +115,14 @@ def list_releases(
     from deploy.cli.releases import command
 
     raise typer.Exit(command(context.obj, target))
+
+
+@releases.command("reading-gateway")
+def reading_gateway(context: typer.Context) -> None:
+    """Let a proposer read Langfuse without its keys.
+
+    Runs beside the publisher, until it is told to stop.
+    """
+    from deploy.cli.reading_gateway import command
+
+    raise typer.Exit(command(context.obj))
