@@ -2,8 +2,8 @@
 
 Simulated: 20 prompts, 52 weeks, scores that arrive within 3 days, at 1,000 and 3,000 scored units a week for each
 prompt. Three rules meet the same candidates and the same traffic. *Naive offline* ships what has the higher mean on 200
-fresh cases. *Naive A/B* then shows it to half of the users for a week, and ships what has the higher mean there. *Ours* is
-the product's rule: screen, ledger, canary, holdback, with the product's own thresholds.
+fresh cases. *Naive A/B* then shows it to half of the users for a week, and ships what has the higher mean there. *Ours*
+is the product's rule: screen, ledger, canary, holdback, with the product's own thresholds.
 
 The scenarios of the grid: candidates of three mixes, an honest judge and one whose liking differs from the users' by 3
 points (sd) for each candidate, five candidates a week and one. Two more were fixed, with every number, before

@@ -6,6 +6,7 @@ biases are parts of the scale: .01 is a point.
 """
 
 from dataclasses import dataclass, field
+from math import comb, exp, lgamma
 
 import numpy as np
 from numpy.typing import NDArray
@@ -141,3 +142,186 @@ def _others() -> list[Scenario]:
 
 
 SCENARIOS = (*_grid(), *_others())
+
+
+# ---- versions ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Versions:
+    """One version of each prompt-year: what lasts of its quality, and what does not. All arrays have one entry each.
+
+    Attributes:
+        level: lasting quality, at the mean share of the part.
+        part: by how much the part likes it more than all others do, beside the start version.
+        charm: what it pleases more while it is new; `born` is the day of its first exposure.
+    """
+
+    level: Floats
+    part: Floats
+    charm: Floats
+    born: Floats
+
+    @classmethod
+    def start(cls, count: int, level: float = BASE) -> "Versions":
+        """The version that the year begins with."""
+        return cls(np.full(count, level), np.zeros(count), np.zeros(count), np.zeros(count))
+
+    def where(self, these: NDArray[np.bool_], other: "Versions") -> "Versions":
+        """This version, and the other one for `these` prompt-years."""
+        return Versions(
+            np.where(these, other.level, self.level),
+            np.where(these, other.part, self.part),
+            np.where(these, other.charm, self.charm),
+            np.where(these, other.born, self.born),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidates:
+    """A week's candidates, before it is known on what they are built: shape (prompt-years, candidates)."""
+
+    kind: Floats
+    size: Floats
+    half_normal: Floats
+    bias: Floats
+    part: Floats
+    charm: Floats
+    development: NDArray[np.float32]
+    fresh: NDArray[np.float32]
+    """Draws that decide the outcome of each case: (.., candidates, cases), and (.., cases) for the chosen one."""
+
+    def effects(self, mix: Mix, level: Floats) -> Floats:
+        """What each is worth on top of a version of this quality."""
+        room = np.clip((CEILING - level) / (CEILING - BASE), 0.0, None)[:, None]
+        low, high = mix.gain
+        gains = (low + (high - low) * self.size) * room
+        low, high = mix.loss
+        losses = low + (high - low) * self.size if low else high * np.abs(self.half_normal)
+        return np.where(self.kind < mix.good, gains, np.where(self.kind < mix.good + mix.harmful, -losses, 0.0))
+
+
+# ---- a year --------------------------------------------------------------------------------------------------------
+
+
+class World:
+    """A year of `count` prompt-years of one scenario: call `day` for each day in turn, `week` for each week."""
+
+    def __init__(self, scenario: Scenario, count: int, seed: int) -> None:
+        self.scenario, self.count = scenario, count
+        self._chance = np.random.default_rng([seed, 1])
+        self._traffic = np.random.default_rng([seed, 2])
+        self._phase = self._traffic.random(count) * DAYS
+        self._change = self._traffic.integers(DAYS // 4, 3 * DAYS // 4, count)
+        raids = self._traffic.random((count, DAYS)).argsort(axis=1)[:, : scenario.users.raids]
+        self._raided = np.zeros((count, DAYS), dtype=bool)
+        np.put_along_axis(self._raided, raids, True, axis=1)
+        self._wander = _DRIFT_SD * self._traffic.standard_normal(count)
+        self.scores = Scores(scenario.users)
+        self.common = np.zeros(count)
+        self.scored = np.zeros(count)
+        self.grudge = np.zeros(count)
+        self.today = -1
+
+    def day(self, today: int) -> None:
+        """Draws a day's traffic: what is common to both arms, scored units to be expected, share of down-voters."""
+        users, place = self.scenario.users, today % WEEK
+        step = np.sqrt(1.0 - _DRIFT_STAYS**2) * _DRIFT_SD
+        self._wander = _DRIFT_STAYS * self._wander + step * self._traffic.standard_normal(self.count)
+        self.common = self._wander + _WEEKEND * (place >= 5) + self.scenario.model_change * (today >= self._change)
+        busy = np.exp(0.1 * self._traffic.standard_normal(self.count))
+        self.scored = self.scenario.units * SEASON[place] / SEASON.sum() * busy
+        self.grudge = np.where(self._raided[:, today], users.raid, users.grudge)
+        self.today = today
+
+    def week(self) -> Candidates:
+        """Draws the candidates of the week."""
+        chance, count, many = self._chance, self.count, self.scenario.candidates
+        return Candidates(
+            kind=chance.random((count, many)),
+            size=chance.random((count, many)),
+            half_normal=chance.standard_normal((count, many)),
+            bias=self.scenario.bias_sd * chance.standard_normal((count, many)),
+            part=self.scenario.part_sd * chance.standard_normal((count, many)),
+            charm=self.scenario.novelty * chance.random((count, many)),
+            development=chance.random((count, many, 100), dtype=np.float32),
+            fresh=chance.random((count, 400), dtype=np.float32),
+        )
+
+    def tilt(self, day: float) -> Floats:
+        """The share of the part, minus its mean over the year."""
+        return 0.25 * np.sin(2.0 * np.pi * (day + self._phase) / DAYS)
+
+    def lasting(self, versions: Versions) -> Floats:
+        """Quality today without what is common to all versions, and without what fades."""
+        return versions.level + versions.part * self.tilt(self.today)
+
+    def quality(self, versions: Versions) -> Floats:
+        """Quality today without what is common to all versions."""
+        age = np.maximum(self.today - versions.born, 0.0)
+        return self.lasting(versions) + versions.charm * 0.5 ** (age / self.scenario.fades)
+
+
+# ---- scores --------------------------------------------------------------------------------------------------------
+
+
+class Scores:
+    """What units are worth and when that is known, by the quality of what they are shown."""
+
+    _GRID = np.linspace(0.2, 0.995, 160)
+
+    def __init__(self, users: Users) -> None:
+        table = np.array([_chances(quality, users) for quality in self._GRID])
+        self._table = table
+        self._spite = _chances(0.0, users)
+        self.observed = 1.0 - float(_chances(BASE, users)[-1])
+        weight = VALUES[:, None]
+        self.delays = weight * np.array(users.good_days) + (1.0 - weight) * np.array(users.bad_days)
+
+    def chances(self, quality: Floats, grudge: Floats) -> Floats:
+        """Chances of each value, and of no score at all (the last column): (prompt-years, values + 1)."""
+        place = np.clip((quality - self._GRID[0]) / (self._GRID[1] - self._GRID[0]), 0.0, len(self._GRID) - 1.001)
+        below = place.astype(np.intp)
+        part = (place - below)[:, None]
+        honest = (1.0 - part) * self._table[below] + part * self._table[below + 1]
+        mixed: Floats = (1.0 - grudge[:, None]) * honest + grudge[:, None] * self._spite
+        return mixed
+
+    def mean(self, quality: Floats, grudge: Floats) -> Floats:
+        """What the mean of the scored units will be."""
+        chances = self.chances(quality, grudge)[:, :-1]
+        worth: Floats = chances @ VALUES / chances.sum(axis=1)
+        return worth
+
+
+def _chances(quality: float, users: Users) -> Floats:
+    """By enumeration: one to five answers, good ones clustered in units, each scored or not."""
+    found = np.zeros(len(VALUES) + 1)
+    for answers in range(1, _MOST_ANSWERS + 1):
+        for good, chance in enumerate(_clustered(answers, quality)):
+            seen_good = _binomial(good, 1.0 - users.missing_good)
+            seen_bad = _binomial(answers - good, 1.0 - users.missing_bad)
+            for right, one in enumerate(seen_good):
+                for wrong, other in enumerate(seen_bad):
+                    place = np.searchsorted(VALUES, right / (right + wrong)) if right + wrong else -1
+                    found[place] += chance * one * other / _MOST_ANSWERS
+    return found
+
+
+def _clustered(answers: int, quality: float) -> list[float]:
+    """Beta-binomial chances of 0 to `answers` good ones, with the given correlation within a unit."""
+    if not 0.0 < quality < 1.0:
+        return [float(good == answers * quality) for good in range(answers + 1)]
+    spread = 1.0 / _ICC - 1.0
+    up, down = quality * spread, (1.0 - quality) * spread
+    logs = [
+        lgamma(answers + 1) - lgamma(good + 1) - lgamma(answers - good + 1)
+        + lgamma(good + up) + lgamma(answers - good + down) - lgamma(answers + spread)
+        - lgamma(up) - lgamma(down) + lgamma(spread)
+        for good in range(answers + 1)
+    ]  # fmt: skip
+    return [exp(one) for one in logs]
+
+
+def _binomial(tries: int, chance: float) -> list[float]:
+    return [comb(tries, hits) * chance**hits * (1.0 - chance) ** (tries - hits) for hits in range(tries + 1)]
