@@ -211,6 +211,10 @@ class MemoryRegistry:
             return Published(version=mine)
         return Superseded(head=head, stray=mine.version if mine else 0)
 
+    async def ensure(self, name: str, body: Body, *, note: str) -> PromptVersion:
+        """The newest version of a prompt; where there is no such prompt, its first version, which has no label."""
+        return self._versions[name][-1] if name in self._versions else self.add(name, body, commit_message=note)
+
     async def move_label(self, name: str, label: str, *, to: int, expect: int) -> bool:
         """Compare and set of one label; `expect=0` means that no version has it."""
         self._version(name, to)

@@ -86,6 +86,22 @@ class LangfuseRegistry:
             return Published(version=mine)
         return Superseded(head=head, stray=mine.version)
 
+    async def ensure(self, name: str, body: Body, *, note: str) -> PromptVersion:
+        """The newest version of a prompt; where there is no such prompt, its first version, which has no label.
+
+        Idempotent: after an interruption, and when another writer is faster, there is one first version.
+        """
+        if not await self._newest(name):
+            request = create_request(name, body, config_json="{}", commit_message=note[:MESSAGE_CHARS])
+            try:
+                with translated(self._host):
+                    await self._api.prompts.create(request=request, request_options=self._once)
+            except (Unreachable, ServerFault, BadAnswer):
+                # it may have been committed all the same, or by another writer
+                if not await self._newest(name):
+                    raise
+        return await self.get(name, await self._newest(name))
+
     async def move_label(self, name: str, label: str, *, to: int, expect: int) -> bool:
         """Compare and set of one label; `expect=0` means that no version has it."""
         await self.get(name, to)

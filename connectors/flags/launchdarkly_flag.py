@@ -1,0 +1,231 @@
+"""One flag as LaunchDarkly has it, and what it serves in thousandths of a percent.
+
+Three string variations in a fixed order, because users are dealt to variations in that order by one hash:
+
+    canary      the first users, while a release is tried
+    production  everybody else (or the owner's own label)
+    holdback    the last users, who keep the old version for some weeks
+
+A widening canary keeps all that it had, and whoever is held back was on production until then. A flag that serves
+anything in another way was made or changed by a person; it must be reported, never repaired.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pydantic import BaseModel, Field, ValidationError
+
+from optimizer.errors import BadAnswer, BadInput
+from optimizer.identity import Json
+from optimizer.rollouts import PRODUCTION, Split
+
+ALL = 100_000
+"""Weights are thousandths of a percent."""
+
+CANARY, HOLDBACK = "canary", "holdback"
+
+ODD_ORDER = "does not deal users to `canary` first or to `holdback` last, and to production otherwise"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shares:
+    """What a flag serves, in weights that sum to `ALL`: the first users or the last ones, and all others."""
+
+    canary: int = 0
+    holdback: int = 0
+
+    @property
+    def production(self) -> int:
+        """Everybody else."""
+        return ALL - self.canary - self.holdback
+
+    @property
+    def label(self) -> str:
+        """What the part is shown; empty when everybody is shown production."""
+        return CANARY if self.canary else HOLDBACK if self.holdback else ""
+
+
+class _Weighted(BaseModel):
+    variation: int
+    weight: int
+
+
+class _Rollout(BaseModel):
+    variations: tuple[_Weighted, ...]
+    bucket_by: str = Field(default="key", alias="bucketBy")
+    context_kind: str = Field(default="user", alias="contextKind")
+    seed: int | None = None
+    experiment: object = Field(default=None, alias="experimentAllocation")
+
+
+class _Served(BaseModel):
+    variation: int | None = None
+    rollout: _Rollout | None = None
+
+
+class _Target(BaseModel):
+    values: tuple[str, ...] = ()
+
+
+class _Environment(BaseModel):
+    on: bool
+    salt: str
+    version: int
+    archived: bool = False
+    targets: tuple[_Target, ...] = ()
+    context_targets: tuple[_Target, ...] = Field(default=(), alias="contextTargets")
+    rules: tuple[object, ...] = ()
+    prerequisites: tuple[object, ...] = ()
+    fallthrough: _Served = _Served()
+
+
+class _Variation(BaseModel):
+    id: str = Field(alias="_id")
+    value: object
+
+
+class _Flag(BaseModel):
+    key: str
+    archived: bool = False
+    variations: tuple[_Variation, ...]
+    environments: dict[str, _Environment] = Field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlagReading:
+    """A flag at one moment, in one environment.
+
+    Attributes:
+        salt: what the service's hash is salted with: the flag's key and its own salt.
+        version: counts the changes in this environment.
+        shares: what is served; None when it is served in a way that is not ours, and `trouble` says in which.
+        ids: the ids of the three variations, in order.
+    """
+
+    salt: str
+    version: int
+    shares: Shares | None
+    trouble: str = ""
+    ids: tuple[str, ...] = ()
+
+    def understood(self, key: str) -> Shares:
+        """The shares. Raises BadAnswer with what a person can do."""
+        if self.shares is None:
+            raise BadAnswer(
+                f"flag '{key}' in LaunchDarkly {self.trouble}",
+                "give it back its three variations and a default rule alone, switched on, or register another flag",
+            )
+        return self.shares
+
+
+def read_flag(body: bytes, *, environment: str, production: str) -> FlagReading:
+    """What a flag serves. Raises BadAnswer for what is no flag, or does not have the environment."""
+    try:
+        flag = _Flag.model_validate_json(body)
+    except ValidationError as error:
+        raise BadAnswer("LaunchDarkly answered something that is no flag", "check `launchdarkly.base_url`") from error
+    settings = flag.environments.get(environment)
+    if settings is None:
+        raise BadAnswer(
+            f"flag '{flag.key}' in LaunchDarkly has no environment '{environment}'",
+            "correct `launchdarkly.environment`",
+        )
+    served = settings.fallthrough
+    trouble = _trouble(flag, settings, (CANARY, production, HOLDBACK)) or _odd_rollout(served)
+    shares = None if trouble else _shares(served)
+    return FlagReading(
+        salt=f"{flag.key}.{settings.salt}",
+        version=settings.version,
+        shares=shares,
+        trouble=trouble or ODD_ORDER * (shares is None),
+        ids=tuple(item.id for item in flag.variations),
+    )
+
+
+def shares_of(split: Split) -> Shares:
+    """A split in weights.
+
+    Raises:
+        BadInput: it is no shape that a release has, or a share is less than a thousandth of a percent.
+    """
+    ends = [0, *(round(band.below * ALL) for band in split.bands)]
+    found = [(after - before, band.version) for before, after, band in zip(ends, ends[1:], split.bands, strict=False)]
+    for (weight, _), band, before in zip(found, split.bands, (0.0, *(b.below for b in split.bands)), strict=False):
+        if weight == 0 and band.below > before:
+            raise BadInput("a share is smaller than LaunchDarkly's thousandth of a percent", "choose a larger share")
+    dealt = [(weight, version) for weight, version in found if weight]
+    match dealt:
+        case [(_, version)] if version == PRODUCTION:
+            return Shares()
+        case [(_, version)]:
+            return Shares(canary=ALL)
+        case [(first, version), (_, other)] if other == PRODUCTION and version != PRODUCTION:
+            return Shares(canary=first)
+        case [(_, version), (last, other)] if version == PRODUCTION and other != PRODUCTION:
+            return Shares(holdback=last)
+    raise BadInput("a split has bands that LaunchDarkly's variations cannot show", "start the release again")
+
+
+def instruction(shares: Shares, ids: Sequence[str]) -> Json:
+    """What makes a flag serve the shares; all three weights are named, so that none is left over."""
+    kind = "updateFallthroughVariationOrRollout"
+    canary, production, holdback = ids
+    if shares == Shares():
+        return {"kind": kind, "variationId": production}
+    weights: dict[str, Json] = {canary: shares.canary, production: shares.production, holdback: shares.holdback}
+    return {"kind": kind, "rolloutContextKind": "user", "rolloutBucketBy": "key", "rolloutWeights": weights}
+
+
+def new_flag(key: str, prompt: str, production: str) -> Json:
+    """The body that creates a flag which shows everybody production, and is on."""
+    values = (CANARY, production, HOLDBACK)
+    return {
+        "key": key,
+        "name": f"Prompt {prompt}"[:256],
+        "description": "Which version of the prompt a user is shown. Tracegrad moves the shares of its default rule.",
+        "variations": [{"value": value, "name": value} for value in values],
+        "defaults": {"onVariation": 1, "offVariation": 1},
+        "temporary": False,
+        "tags": ["tracegrad"],
+        "isFlagOn": True,
+    }
+
+
+def _trouble(flag: _Flag, settings: _Environment, values: tuple[str, ...]) -> str:
+    """What a person did to the flag, or nothing."""
+    if tuple(item.value for item in flag.variations) != values:
+        return f"has not the three variations {', '.join(values)}, in this order"
+    troubles = {
+        "is archived": flag.archived or settings.archived,
+        "is switched off": not settings.on,
+        "has prerequisites": bool(settings.prerequisites),
+        "has individual targets": any(target.values for target in (*settings.targets, *settings.context_targets)),
+        "has targeting rules": bool(settings.rules),
+    }
+    return next((trouble for trouble, found in troubles.items() if found), "")
+
+
+def _odd_rollout(served: _Served) -> str:
+    rollout = served.rollout
+    if rollout is None:
+        return ""
+    if rollout.seed is not None or rollout.experiment is not None:
+        return "runs an experiment"
+    if (rollout.bucket_by, rollout.context_kind) != ("key", "user"):
+        return "deals users by something else than the key of their user context"
+    return ""
+
+
+def _shares(served: _Served) -> Shares | None:
+    """The shares of a default rule; None when its variations are not in their order, or it serves nothing."""
+    if served.rollout is None:
+        return {0: Shares(canary=ALL), 1: Shares(), 2: Shares(holdback=ALL)}.get(
+            -1 if served.variation is None else served.variation
+        )
+    dealt = [item for item in served.rollout.variations if item.weight]
+    order = [item.variation for item in dealt]
+    if order != sorted(set(order)) or not set(order) <= {0, 1, 2} or sum(item.weight for item in dealt) != ALL:
+        return None
+    weights = {item.variation: item.weight for item in dealt}
+    # a release has one or the other
+    return None if {0, 2} <= set(order) else Shares(canary=weights.get(0, 0), holdback=weights.get(2, 0))
