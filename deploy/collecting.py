@@ -14,9 +14,7 @@ from deploy.store.facade import Store
 from deploy.store.fence import Run
 from deploy.wiring import House
 from optimizer.engine import in_turns
-from optimizer.errors import NotFound
 from optimizer.identity import Json, digest
-from optimizer.prompts import Head
 from optimizer.traces.losses import is_complaint, join, text_losses
 from optimizer.types import Generation, TextLoss, Window
 
@@ -42,6 +40,8 @@ async def collect(house: House, run: Run, state: dict[str, Json]) -> dict[str, J
     """Pull what is new, then choose the complaints about the version that production reads now."""
     prompt, now = house.settings.prompt(run.prompt), house.clock.now()
     await asyncio.to_thread(house.store.cycles.advance, run, CycleState.COLLECTING, at=now)
+    if frozen := await asyncio.to_thread(house.store.freezes.standing, prompt.name):
+        return ended("skipped", f"{frozen.prompt or 'everything'} is frozen by {frozen.actor}")
     head = await house.registry.head(prompt.name, label=prompt.label)
     base = head.production.version
     await asyncio.to_thread(house.store.cycles.note, run.cycle_id, parent_version=base)
@@ -58,8 +58,6 @@ async def collect(house: House, run: Run, state: dict[str, Json]) -> dict[str, J
     return {
         **state,
         "base_version": base,
-        "newest": head.newest,
-        "labelled": await labelled(house, prompt, head),
         "traces": list[Json](sorted({loss.trace.generation.trace_id for loss in chosen})),
         "losses": list[Json](loss.id for loss in chosen),
         "replay": await recent_inputs(house, prompt, now),
@@ -134,7 +132,7 @@ def scope_of(house: House, prompt: PromptSettings) -> str:
 
 async def recent_inputs(house: House, prompt: PromptSettings, now: datetime) -> list[Json]:
     """Ids of recent generations of any version, stored, for replay in the gate: for its screen and for claims."""
-    wanted = prompt.gate.replayed + (prompt.gate.sealed if prompt.gate.claim else 0)
+    wanted = prompt.gate.replayed + (prompt.gate.sealed if prompt.claims else 0)
     if wanted == 0:
         return []
     window = Window(start=now - timedelta(days=prompt.lookback_days), end=now - SETTLE)
@@ -142,16 +140,6 @@ async def recent_inputs(house: House, prompt: PromptSettings, now: datetime) -> 
     recent = [g async for g in house.traces.recent(window, limit=limit, prompt=prompt.name)]
     await asyncio.to_thread(house.store.traces.save, recent, (), at=now)
     return [generation.id for generation in recent]
-
-
-async def labelled(house: House, prompt: PromptSettings, head: Head) -> int:
-    """The version with the label that we may move later, 0 when none has it: what compare-and-set compares."""
-    if prompt.publish_label == prompt.label:
-        return head.production.version
-    try:
-        return (await house.registry.head(prompt.name, label=prompt.publish_label)).production.version
-    except NotFound:
-        return 0
 
 
 async def nothing(house: House, prompt: PromptSettings, version: int, now: datetime) -> dict[str, Json]:

@@ -10,16 +10,19 @@ from functools import partial
 from deploy.collecting import collect
 from deploy.gating.stage import gate
 from deploy.optimizing import find_candidate
-from deploy.release import publish
+from deploy.releases.proposing import propose
+from deploy.releases.regating import take
 from deploy.store.fence import Run
 from deploy.wiring import House
 from optimizer.identity import Json
 
 Stage = Callable[[Run, dict[str, Json]], Awaitable[dict[str, Json]]]
 
-PLAN = ("collect", "optimize", "gate", "publish")
+PLAN = ("collect", "optimize", "gate", "propose")
 DRY_PLAN = ("collect", "optimize", "gate")
-"""Everything but the effect on the registry."""
+"""Everything but the proposal."""
+MERGED_PLAN = ("take", "gate")
+"""The gate of a text that a person made of a candidate in a pull request; its release waits for the verdict."""
 
 
 def stages(house: House) -> Mapping[str, Stage]:
@@ -28,5 +31,6 @@ def stages(house: House) -> Mapping[str, Stage]:
         "collect": partial(collect, house),
         "optimize": partial(find_candidate, house),
         "gate": partial(gate, house),
-        "publish": partial(publish, house),
+        "propose": partial(propose, house),
+        "take": partial(take, house),
     }

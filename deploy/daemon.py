@@ -10,6 +10,7 @@ import signal
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 
 import uvicorn
 from starlette.applications import Starlette
@@ -18,6 +19,8 @@ from connectors.promptfoo.runtime import locate
 from deploy.clock import CycleClock
 from deploy.cycle import PLAN, stages
 from deploy.metrics import metrics_of
+from deploy.releases.tending import tend
+from deploy.releases.ticking import Ticker
 from deploy.settings import Settings
 from deploy.web.app import create_app
 from deploy.wiring import House, opened
@@ -47,28 +50,45 @@ async def run(settings: Settings) -> None:
 async def work(house: House, listener: socket.socket, stop: asyncio.Event) -> None:
     """Clock, worker and web application, until `stop` is set."""
     settings = house.settings
-    worker = Worker(house.store, settings.database_url, stages=stages(house), plan=PLAN, clock=house.clock)
-    schedules = {prompt.name: prompt.schedule for prompt in settings.prompts}
+    proposes, publishes = settings.role != "publisher", settings.role != "proposer"
+    worker = Worker(
+        house.store,
+        settings.database_url,
+        stages=stages(house) if proposes else {},
+        plan=PLAN,
+        tick=partial(tend, house) if publishes else None,
+        clock=house.clock,
+    )
+    schedules = {prompt.name: prompt.schedule for prompt in settings.prompts} if proposes else {}
     clock = CycleClock(schedules, worker.enqueue, clock=house.clock)
+    ticker = Ticker(worker, house.store, settings, house.clock)
     await worker.start()
     await clock.start(catch_up=True)
+    if publishes:
+        ticker.start()
     try:
-        async with serving(web_of(house, worker, clock), listener) as address:
-            log.info("ready", extra={"action": "ready", "address": address, "prompts": len(schedules)})
+        async with serving(web_of(house, worker, clock, ticker), listener) as address:
+            log.info("ready", extra={"action": "ready", "address": address, "prompts": len(settings.prompts)})
             await stop.wait()
     finally:
         log.info("stopping", extra={"action": "stop"})
         clock.stop()
+        ticker.stop()
         await worker.stop(GRACE_S)
 
 
-def web_of(house: House, worker: Worker, clock: CycleClock) -> Starlette:
+def web_of(house: House, worker: Worker, clock: CycleClock, ticker: Ticker) -> Starlette:
     """The web application over the house's store."""
+    publishes = house.settings.role != "proposer"
     return create_app(
         house.store,
         house.settings,
         house.clock,
-        vitals=lambda: {"clock": clock.running, "worker": worker.running},
+        vitals=lambda: {
+            "clock": clock.running,
+            "worker": worker.running,
+            **({"ticker": ticker.running} if publishes else {}),
+        },
         metrics=metrics_of(house.store, house.settings, house.clock),
     )
 

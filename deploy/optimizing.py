@@ -2,9 +2,11 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Sequence
 
 from deploy.collecting import chosen_losses, ended, number_in
 from deploy.lifecycle import CycleState
+from deploy.releases.remembering import Refused, refused_before
 from deploy.settings import PromptSettings, Settings
 from deploy.store.fence import Run
 from deploy.store.refusals import META_PROMPT, Refusal
@@ -24,8 +26,10 @@ async def find_candidate(house: House, run: Run, state: dict[str, Json]) -> dict
     """Gradients, root causes and edits for the chosen complaints; what was found is kept whatever comes of it."""
     prompt = house.settings.prompt(run.prompt)
     await asyncio.to_thread(house.store.cycles.advance, run, CycleState.OPTIMIZING, at=house.clock.now())
-    losses = await asyncio.to_thread(chosen_losses, house.store, prompt, state)
     row = await asyncio.to_thread(house.store.cycles.get, run.cycle_id)
+    refused = await asyncio.to_thread(refused_before, house, prompt, row.started_at)
+    chosen = await asyncio.to_thread(chosen_losses, house.store, prompt, state)
+    losses = (*chosen, *(one.review for one in refused if one.review))
     base = await house.registry.get(prompt.name, number_in(state, "base_version"))
     house.progress("optimize", 0, 0)
     outcome = await optimize(
@@ -36,7 +40,7 @@ async def find_candidate(house: House, run: Run, state: dict[str, Json]) -> dict
         # of the secret alone: a complaint that was edited since must not change the requests about all the others
         fence=Fence.of(row.secret),
         source_texts=source_texts(losses),
-        history=await asyncio.to_thread(remembered, house, run),
+        history=await asyncio.to_thread(remembered, house, run, refused),
     )
     await asyncio.to_thread(keep, house, run, outcome)
     if isinstance(outcome.candidate, NoCandidate):
@@ -60,16 +64,25 @@ def plan_of(settings: Settings, prompt: PromptSettings) -> Plan:
     )
 
 
-def remembered(house: House, run: Run) -> tuple[PastStep, ...]:
-    """What the gate said about the candidates of this prompt's last cycles, oldest first: verdicts, never numbers."""
-    return tuple(
-        PastStep.of(
-            Document.of(candidate.parent.body),
-            candidate.edits,
-            verdict=verdict,
-            reason=f"the gate's verdict: {verdict}",
-        )
-        for candidate, verdict in house.store.lineage.judged(run.prompt, before=run.cycle_id, limit=CYCLES_REMEMBERED)
+def remembered(house: House, run: Run, refused: Sequence[Refused]) -> tuple[PastStep, ...]:
+    """What became of the candidates of this prompt's last cycles, oldest first: verdicts, never numbers.
+
+    What people refused or production took back has failed, whatever its gate said.
+    """
+    gone = {one.candidate.id for one in refused}
+    judged = house.store.lineage.judged(run.prompt, before=run.cycle_id, limit=CYCLES_REMEMBERED)
+    return (
+        *(
+            PastStep.of(
+                Document.of(candidate.parent.body),
+                candidate.edits,
+                verdict=verdict,
+                reason=f"the gate's verdict: {verdict}",
+            )
+            for candidate, verdict in judged
+            if candidate.id not in gone
+        ),
+        *(one.step for one in refused),
     )
 
 

@@ -20,6 +20,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from deploy.gateway_settings import GatewaySettings
 from deploy.release_settings import (
     ForgeSettings,
     LaunchDarklySettings,
@@ -239,6 +240,11 @@ class PromptSettings(Section):
         return self
 
     @property
+    def claims(self) -> bool:
+        """Whether a candidate has to be proven before its release: not where production proves it."""
+        return self.gate.claim and not self.release.watched
+
+    @property
     def score_rules(self) -> tuple[ScoreRule, ...]:
         """The rules as the core knows them."""
         return tuple(rule.value() for rule in self.rules)
@@ -273,6 +279,7 @@ class Settings(BaseSettings):
     launchdarkly: LaunchDarklySettings = LaunchDarklySettings()
     notify: tuple[NotifySettings, ...] = ()
     ofrep: OfrepSettings = OfrepSettings()
+    gateway: GatewaySettings = GatewaySettings()
     tend_minutes: float = Field(default=5.0, gt=0)
 
     @model_validator(mode="after")

@@ -5,12 +5,17 @@ One plain function opens everything in order and closes it in reverse. Nothing i
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from connectors.flags.langfuse import LangfuseFlags
+from connectors.flags.launchdarkly import LaunchDarkly, LaunchDarklyAccess
+from connectors.forge.git import GitPush
+from connectors.forge.github.access import GitHubAccess
+from connectors.forge.github.forge import GitHub
 from connectors.langfuse.datasets import LangfuseCaseSource
 from connectors.langfuse.experiments import LangfuseExperiments
 from connectors.langfuse.limiter import Bucket, RateLimiter
@@ -20,14 +25,16 @@ from connectors.langfuse.settings import LangfuseAccess
 from connectors.langfuse.traces import LangfuseTraceSource
 from deploy.clock import SystemClock
 from deploy.endpoint import language_model
+from deploy.flags import StoreFlags
 from deploy.gating.evaluators import evaluators
 from deploy.gating.order import Evaluators
+from deploy.releases.metrics import metric_of
 from deploy.settings import OWN_ENVIRONMENT, PromptSettings, Settings
 from deploy.store.facade import Store
 from deploy.store.fence import Run
 from deploy.store.journalled import JournalledModel
 from optimizer.errors import BadSettings
-from optimizer.ports import CaseSource, Clock, LanguageModel, PromptRegistry, TraceSource
+from optimizer.ports import CaseSource, Clock, FlagService, Forge, LanguageModel, PromptRegistry, TraceSource
 from optimizer.prompts import Body
 
 Progress = Callable[[str, int, int], None]
@@ -44,6 +51,8 @@ class House:
 
     Attributes:
         experiments: where gate reports are shown; None for a house without.
+        forge: where pull requests are opened; None for a house without.
+        flag_services: by the name that settings have for them.
     """
 
     settings: Settings
@@ -55,8 +64,14 @@ class House:
     registry: PromptRegistry
     model: LanguageModel
     experiments: LangfuseExperiments | None
+    forge: Forge | None
+    flag_services: Mapping[str, FlagService]
     capacity: asyncio.Semaphore
     progress: Progress
+
+    def flags(self, prompt: PromptSettings) -> FlagService:
+        """Where the applications of a prompt ask which version a user gets."""
+        return self.flag_services[prompt.release.resolver]
 
     def journalled(self, run: Run) -> LanguageModel:
         """The model of one cycle: journalled, fenced, and bounded by the cycle's budget."""
@@ -95,6 +110,8 @@ async def opened(settings: Settings, *, progress: Progress = silent) -> AsyncIte
         LangfuseRegistry(access) as registry,
         language_model(settings) as model,
         LangfuseExperiments(access, server, limiter=limiter) as experiments,
+        opened_forge(settings) as forge,
+        opened_flags(settings, store, clock, registry) as flag_services,
     ):
         yield House(
             settings=settings,
@@ -106,9 +123,56 @@ async def opened(settings: Settings, *, progress: Progress = silent) -> AsyncIte
             registry=registry,
             model=model,
             experiments=experiments,
+            forge=forge,
+            flag_services=flag_services,
             capacity=asyncio.Semaphore(settings.model.concurrency),
             progress=progress,
         )
+
+
+@asynccontextmanager
+async def opened_forge(settings: Settings) -> AsyncIterator[Forge | None]:
+    """Where pull requests go, as the settings say; None for nowhere."""
+    forge = settings.forge
+    if forge.kind == "github":
+        access = GitHubAccess(
+            repository=forge.repository,
+            token=forge.token.get_secret_value(),
+            base_url=forge.base_url,
+            branch=forge.branch,
+            author=forge.author,
+            labels=forge.labels,
+            timeout_s=forge.timeout_s,
+        )
+        async with GitHub(access) as github:
+            yield github
+    elif forge.kind == "git":
+        yield GitPush(remote=forge.remote, branch=forge.branch, author=forge.author, timeout_s=forge.timeout_s)
+    else:
+        yield None
+
+
+@asynccontextmanager
+async def opened_flags(
+    settings: Settings, store: Store, clock: Clock, registry: LangfuseRegistry
+) -> AsyncIterator[Mapping[str, FlagService]]:
+    """Every flag service that the settings name a place for."""
+    own: dict[str, FlagService] = {"ofrep": StoreFlags(store.splits, clock), "langfuse": LangfuseFlags(registry)}
+    dark, flags = settings.launchdarkly, {p.name: p.release.flag for p in settings.prompts if p.release.flag}
+    token = dark.token.get_secret_value()
+    if not token:
+        yield own
+        return
+    access = LaunchDarklyAccess(
+        base_url=dark.base_url,
+        token=token,
+        project=dark.project,
+        environment=dark.environment,
+        timeout_s=dark.timeout_s,
+    )
+    labels = {prompt.name: prompt.label for prompt in settings.prompts}
+    async with LaunchDarkly(access, flags, registry, production=labels) as launchdarkly:
+        yield {**own, "launchdarkly": launchdarkly}
 
 
 def open_store(settings: Settings, clock: Clock) -> Store:
@@ -128,9 +192,25 @@ def require(settings: Settings) -> None:
     """What has no default and must come from the owner."""
     if not settings.langfuse.public_key or not settings.langfuse.secret_key.get_secret_value():
         raise BadSettings("Langfuse keys are missing", "set LANGFUSE_PUBLIC_KEY and LANGFUSE_SECRET_KEY")
-    for role in ("task", "critic", "judge"):
+    for role in ("task", "critic", "judge") if settings.role != "publisher" else ():
         if not getattr(settings.model, role):
             raise BadSettings(f"no {role} model is named", f"set `model.{role}` in tracegrad.yaml")
+    for prompt in settings.prompts if settings.role != "proposer" else ():
+        missing_places(settings, prompt)
+
+
+def missing_places(settings: Settings, prompt: PromptSettings) -> None:
+    """What a prompt's releases need and nobody has named. Raises BadSettings."""
+    release = prompt.release
+    if release.ask == "pull-request" and not settings.forge.kind:
+        raise BadSettings(f"{prompt.name} asks by pull request, and no forge is named", "set `forge` in tracegrad.yaml")
+    if release.watched and release.resolver == "launchdarkly":
+        if not settings.launchdarkly.token.get_secret_value():
+            raise BadSettings("no LaunchDarkly token is set", "set `launchdarkly.token`, or another `release.resolver`")
+        if not release.flag:
+            raise BadSettings(f"no LaunchDarkly flag is named for {prompt.name}", "set `release.flag`")
+    if release.watched:
+        metric_of(prompt)
 
 
 def source_secret(state_dir: Path) -> bytes:

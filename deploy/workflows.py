@@ -26,7 +26,7 @@ from deploy.lease import Lease, leave_at_once
 from deploy.lifecycle import CYCLE_TRANSITIONS, CycleState, is_final
 from deploy.store.cycles import cycle_id
 from deploy.store.facade import Store
-from deploy.store.fence import LeaseLost, Run, hold
+from deploy.store.fence import LeaseLost, Run
 from optimizer.errors import IllegalMove, TracegradError
 from optimizer.identity import Json
 from optimizer.ports import Clock
@@ -35,10 +35,13 @@ State: TypeAlias = dict[str, Json]
 Stage: TypeAlias = Callable[[Run, State], Awaitable[State]]
 """One step of a cycle: from what the stages before it left to what it leaves. May be repeated after a crash."""
 
-APPLICATION_VERSION = "cycle-1"
+APPLICATION_VERSION = "cycle-2"
 """Changes only when a stage's meaning does: DBOS never resumes cycles of another version."""
 
 QUEUE = "cycles"
+TICKS = "ticks"
+"""Beside the cycles: taking a release back must not wait for a cycle that runs for an hour."""
+
 MAX_TAKEOVERS = 50
 """Takeovers and deploys count as well as crashes, so a handful would dead-letter healthy cycles."""
 
@@ -52,6 +55,13 @@ async def _cycle(id_: str, prompt: str, plan: list[str]) -> State:
     if _started is None:
         raise asyncio.CancelledError("no worker runs in this process")
     return await _started.walk(id_, prompt, plan)
+
+
+@DBOS.workflow(name="tick", max_recovery_attempts=MAX_TAKEOVERS)
+async def _tick(prompt: str) -> State:
+    if _started is None:
+        raise asyncio.CancelledError("no worker runs in this process")
+    return await _started.tend(prompt)
 
 
 _started: "Worker | None" = None
@@ -75,6 +85,7 @@ class Worker:
         url: of the store's database; DBOS keeps its tables in it too.
         stages: every stage that a plan may name.
         plan: the stages of cycles that are enqueued from now on; older ones keep the plan they were enqueued with.
+        tick: what is done about the releases of a prompt; None for a worker that only proposes.
         concurrency: cycles at once in this process; of one prompt there is never more than one anywhere.
         on_lost: what to do when the lease is lost.
     """
@@ -87,6 +98,7 @@ class Worker:
         stages: Mapping[str, Stage],
         plan: Sequence[str],
         clock: Clock,
+        tick: Stage | None = None,
         lease_s: float = 15.0,
         poll_s: float = 2.0,
         concurrency: int = 10,
@@ -96,6 +108,7 @@ class Worker:
         self._url = url
         self._stages = stages
         self._plan = tuple(plan)
+        self._tick = tick
         self._clock = clock
         self._poll_s = poll_s
         self._concurrency = concurrency
@@ -122,14 +135,17 @@ class Worker:
         DBOS(config=self._config())
         _quiet_logging()
         _started = self
+        # queues live in the database: what this process has no stages for is left to others
+        DBOS.listen_queues([*([QUEUE] if self._stages else []), *([TICKS] if self._tick else [])])
         DBOS.launch()
-        await DBOS.register_queue_async(
-            QUEUE,
-            partition_concurrency=1,
-            worker_concurrency=self._concurrency,
-            polling_interval_sec=self._poll_s,
-            on_conflict="always_update",
-        )
+        for queue in (QUEUE, TICKS):
+            await DBOS.register_queue_async(
+                queue,
+                partition_concurrency=1,
+                worker_concurrency=self._concurrency,
+                polling_interval_sec=self._poll_s,
+                on_conflict="always_update",
+            )
         self._beat(reaping=True)
 
     async def stop(self, grace_s: float = 20.0) -> None:
@@ -152,16 +168,26 @@ class Worker:
         await asyncio.to_thread(self._lease.leave)
         _started = None
 
-    async def enqueue(self, prompt: str, slot: str) -> str:
+    async def enqueue(self, prompt: str, slot: str, plan: Sequence[str] = ()) -> str:
         """Ask for the cycle of a slot, from any process and any number of times; it runs once.
+
+        Args:
+            plan: other stages than the worker's own.
 
         Returns:
             the cycle's id.
         """
         id_ = cycle_id(prompt, slot)
         with SetWorkflowID(id_), SetEnqueueOptions(queue_partition_key=prompt):
-            await DBOS.enqueue_workflow_async(QUEUE, _cycle, id_, prompt, list(self._plan))
+            await DBOS.enqueue_workflow_async(QUEUE, _cycle, id_, prompt, list(plan or self._plan))
         await asyncio.to_thread(self._store.cycles.open, prompt, slot, at=self._clock.now())
+        return id_
+
+    async def enqueue_tick(self, prompt: str, slot: str) -> str:
+        """Ask for a tick of a prompt's releases, from any process; the same slot is the same tick. Returns its id."""
+        id_ = f"tick:{cycle_id(prompt, slot)}"
+        with SetWorkflowID(id_), SetEnqueueOptions(queue_partition_key=prompt):
+            await DBOS.enqueue_workflow_async(TICKS, _tick, prompt)
         return id_
 
     async def wait(self, id_: str) -> State:
@@ -171,6 +197,10 @@ class Worker:
         """
         handle: WorkflowHandleAsync[State] = await DBOS.retrieve_workflow_async(id_)
         return await handle.get_result(polling_interval_sec=min(0.5, self._poll_s))
+
+    async def forget(self, id_: str) -> None:
+        """Drop the record of a tick that has ended; there are hundreds a day, and nobody asks for one again."""
+        await DBOS.delete_workflow_async(id_)
 
     async def cancel(self, id_: str, reason: str) -> None:
         """Stop a cycle: no call and no effect of it begins from now on, and its prompt's next slot may start."""
@@ -193,6 +223,16 @@ class Worker:
                 break
         return await DBOS.run_step_async({"name": "close"}, self._close, run, state)
 
+    async def tend(self, prompt: str) -> State:
+        """One tick of one prompt's releases. Called by DBOS, again from the start after every takeover."""
+        run = Run(cycle_id="", prompt=prompt, workflow_id=str(DBOS.workflow_id), token=_token())
+        return await DBOS.run_step_async({"name": "tick", "preemptible": True}, self._tend, run)
+
+    async def _tend(self, run: Run) -> State:
+        if self._tick is None:
+            return _failed({}, "this process does not tend releases")
+        return await self._guarded("tick", self._tick, run, {})
+
     async def _open(self, run: Run) -> State:
         slot = run.cycle_id.removeprefix(f"{run.prompt}@")
         await asyncio.to_thread(self._store.cycles.open, run.prompt, slot, at=self._clock.now())
@@ -203,6 +243,9 @@ class Worker:
         stage = self._stages.get(name)
         if stage is None:
             return _failed(state, f"this version of Tracegrad has no stage '{name}'")
+        return await self._guarded(name, stage, run, state)
+
+    async def _guarded(self, name: str, stage: Stage, run: Run, state: State) -> State:
         try:
             return await stage(run, state)
         except LeaseLost:
@@ -212,7 +255,7 @@ class Worker:
         except Exception as bug:  # the outermost loop of a cycle: the daemon must outlive it
             # without the exception's text, which may quote a trace
             where = "".join(traceback.format_tb(bug.__traceback__))
-            log.error("cycle %s: %s in stage %s\n%s", run.cycle_id, type(bug).__name__, name, where)
+            log.error("%s: %s in stage %s\n%s", run.workflow_id, type(bug).__name__, name, where)
             return _failed(state, f"{type(bug).__name__} in stage '{name}': a bug of Tracegrad; please report the log")
 
     async def _close(self, run: Run, state: State) -> State:
@@ -255,16 +298,6 @@ class Worker:
             "notification_listener_polling_interval_sec": self._poll_s,  # a stop waits for one round of it
             "scheduler_polling_interval_sec": 3600.0,
         }
-
-
-async def fence(store: Store, run: Run) -> None:
-    """Make sure that the run still owns its cycle, right before an effect. Raises LeaseLost."""
-
-    def ask() -> None:
-        with store.engine.begin() as connection:
-            hold(connection, run)
-
-    await asyncio.to_thread(ask)
 
 
 def _failed(state: State, reason: str) -> State:

@@ -64,6 +64,7 @@ async def judged(house: House, run: Run, state: dict[str, Json], candidate: Cand
             candidate=candidate.body,
             suite=await suite_of(house, prompt, recorded),
             needs=needed(prompt),
+            by_person=not candidate.edits,
             source_texts=source_texts(tuple(gradient.loss for gradient in gradients)),
             human=await agreement(house, prompt, tools),
         )
@@ -76,7 +77,7 @@ async def judged(house: House, run: Run, state: dict[str, Json], candidate: Cand
 
 def needed(prompt: PromptSettings) -> Proof:
     """What a pass takes: a version that no canary will watch has to be proven."""
-    return Proof.PROVEN if prompt.gate.claim else Proof.SCREENED
+    return Proof.PROVEN if prompt.claims else Proof.SCREENED
 
 
 def recorded_for(house: House, run: Run, state: dict[str, Json], candidate: Candidate) -> Recorded:

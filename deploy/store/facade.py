@@ -9,14 +9,22 @@ from deploy.store.case_uses import CaseUses
 from deploy.store.cycles import Cycles
 from deploy.store.database import migrate, open_database
 from deploy.store.effects import Effects
+from deploy.store.exposures import Exposures
+from deploy.store.freezes import Freezes
 from deploy.store.journal import Journal
 from deploy.store.ledger import Ledgers
 from deploy.store.limits import Limits
 from deploy.store.lineage import Lineage
+from deploy.store.looks import Looks
+from deploy.store.orders import Orders
 from deploy.store.polls import Polls
+from deploy.store.pull_requests import PullRequests
 from deploy.store.refusals import Refusals
+from deploy.store.refused_edits import RefusedEdits
+from deploy.store.release_texts import ReleaseTexts
 from deploy.store.releases import Releases
 from deploy.store.reports import Reports
+from deploy.store.splits import Splits
 from deploy.store.texts import Texts
 from deploy.store.traces import Traces
 from optimizer.errors import BadSettings
@@ -37,6 +45,14 @@ class Store:
         self.refusals = Refusals(engine)
         self.reports = Reports(engine)
         self.releases = Releases(engine)
+        self.release_texts = ReleaseTexts(engine)
+        self.orders = Orders(engine)
+        self.freezes = Freezes(engine)
+        self.pull_requests = PullRequests(engine)
+        self.splits = Splits(engine)
+        self.exposures = Exposures(engine)
+        self.looks = Looks(engine)
+        self.refused_edits = RefusedEdits(engine)
         self.ledgers = Ledgers(engine)
         self.case_uses = CaseUses(engine)
         self.agreements = Agreements(engine)

@@ -148,6 +148,12 @@ class Releases(Records):
             return plan
 
     @waiting_out
+    def note(self, run_id: str, reason: str) -> None:
+        """Say what a release is waiting for; no move."""
+        with self._write() as connection:
+            connection.execute(sa.update(release).where(release.c.run_id == run_id).values(reason=reason))
+
+    @waiting_out
     def get(self, run_id: str) -> ReleaseRow:
         """One release. Raises NotFound."""
         with self._read() as connection:

@@ -1,0 +1,143 @@
+"""What a person's order does to a release: a table from kinds of orders to deeds.
+
+An order that the lifecycle does not allow changes nothing and says so. Orders are handled once, in the order in which
+they were given.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from datetime import timedelta
+from functools import partial
+
+from deploy.lifecycle import ReleaseState
+from deploy.releases import labels
+from deploy.releases.errand import Errand, number
+from deploy.releases.promoting import promote
+from deploy.releases.remembering import remember
+from deploy.releases.taking_back import take_back
+from deploy.store.fence import Run
+from deploy.store.orders import NOT_DONE, Order, OrderKind
+from deploy.store.releases import ReleaseRow
+from deploy.wiring import House
+from optimizer.errors import IllegalMove, Permanent
+from optimizer.types import Verdict
+
+Deed = Callable[[Errand, Order], Awaitable[Errand]]
+
+WAITING = (ReleaseState.PROPOSED, ReleaseState.APPROVED)
+SHOWN = (ReleaseState.PUBLISHED, ReleaseState.PROGRESSING, ReleaseState.HALTED, ReleaseState.PROMOTED)
+
+
+async def obey(house: House, run: Run, order: Order) -> str:
+    """Do what was ordered; returns what came of it, in a sentence. Transient errors leave the order pending."""
+    try:
+        if order.kind is OrderKind.ROLLBACK and isinstance(order.argument, int):
+            outcome = await roll_back_to(house, run, order, order.argument)
+        elif order.kind is OrderKind.ACCEPT_UNPROVEN:
+            outcome = await accept_unproven(house, run, order)
+        else:
+            row = await asyncio.to_thread(meant, house, order)
+            errand = Errand(house=house, run=replace(run, cycle_id=row.run_id), release=row)
+            after = await DEEDS[order.kind](errand, order)
+            outcome = f"{after.release.state}: {after.release.reason}"
+    except (IllegalMove, Permanent) as error:
+        outcome = f"{NOT_DONE}{error}"
+    await asyncio.to_thread(house.store.orders.handled, order.id, outcome, house.clock.now())
+    return outcome
+
+
+def meant(house: House, order: Order) -> ReleaseRow:
+    """The release that an order is about. Blocks. Raises Permanent when there is none."""
+    if order.run_id:
+        return house.store.releases.get(order.run_id)
+    states = WAITING if order.kind in (OrderKind.APPROVE, OrderKind.REJECT) else SHOWN
+    rows = house.store.releases.in_state(order.prompt, *states)
+    if not rows:
+        raise Permanent(
+            f"no release of {order.prompt} can be told to {order.kind}", f"see `tracegrad releases {order.prompt}`"
+        )
+    return rows[-1]
+
+
+async def approve(errand: Errand, order: Order) -> Errand:
+    """A person lets a proposal go on."""
+    reason = order.why or "approved"
+    return await errand.move(ReleaseState.APPROVED, reason, actor=order.actor, approver=order.actor)
+
+
+async def reject(errand: Errand, order: Order) -> Errand:
+    """A person refuses a proposal; what they say is remembered."""
+    after = await errand.move(ReleaseState.REJECTED, order.why or "rejected", actor=order.actor)
+    await remember(after, because=ReleaseState.REJECTED, words=order.why, actor=order.actor)
+    return after
+
+
+async def promote_now(errand: Errand, order: Order) -> Errand:
+    """A person promotes without waiting for production's proof, which claims nothing."""
+    return await promote(
+        errand, order.why or "a person promoted it", actor=order.actor, evidence={"by_order": order.id}
+    )
+
+
+async def roll_back(errand: Errand, order: Order) -> Errand:
+    """A person takes a release back."""
+    return await take_back(errand, ReleaseState.ROLLED_BACK, order.why or "a person took it back", actor=order.actor)
+
+
+async def roll_back_to(house: House, run: Run, order: Order, version: int) -> str:
+    """A person names the version that production shall read; releases that users are shown end."""
+    prompt = house.settings.prompt(order.prompt)
+    for row in await asyncio.to_thread(house.store.releases.in_state, order.prompt, *SHOWN):
+        if row.version != version:
+            errand = Errand(house=house, run=replace(run, cycle_id=row.run_id), release=row)
+            await roll_back(errand, order)
+    effects, orders_run = house.store.effects, replace(run, cycle_id=order.id)
+    was = await effects.once(orders_run, "was", partial(labels.found, house.registry, prompt.name, prompt.label))
+    move = partial(labels.moved, house.registry, prompt.name, prompt.label, version, number(was))
+    if await effects.once(orders_run, "label", move):
+        return f"`{prompt.label}` points to version {version}"
+    return f"{NOT_DONE}somebody moved `{prompt.label}` at the same moment; look, and say it again"
+
+
+async def accept_unproven(house: House, run: Run, order: Order) -> str:
+    """A person releases a candidate that was not proven, in their own name; never one that a gate has vetoed."""
+    store, prompt = house.store, house.settings.prompt(order.prompt)
+    report = await asyncio.to_thread(store.reports.load, order.run_id)
+    if report is None or report.verdict is Verdict.FAIL or report.verdict is Verdict.PASS:
+        said = "has no gate report" if report is None else f"has the verdict {report.verdict}"
+        raise Permanent(f"cycle {order.run_id} {said}", "name a cycle whose gate was undecided")
+    if any(finding.verdict is Verdict.FAIL for finding in report.findings):
+        raise Permanent(f"a gate has vetoed the candidate of {order.run_id}", "write a prompt that keeps what it broke")
+    cycle = await asyncio.to_thread(store.cycles.get, order.run_id)
+    candidate = await asyncio.to_thread(store.lineage.load_candidate, cycle.candidate_id, cycle.id)
+    row = await asyncio.to_thread(
+        lambda: store.releases.propose(
+            cycle.id,
+            cycle_id=cycle.id,
+            prompt=order.prompt,
+            candidate_id=candidate.id,
+            base_version=candidate.parent.version,
+            expires_at=order.at + timedelta(days=prompt.release.expires_days),
+            at=order.at,
+            policy="propose",
+            actor=order.actor,
+        )
+    )
+    errand = Errand(house=house, run=replace(run, cycle_id=row.run_id), release=row)
+    after = await errand.move(
+        ReleaseState.APPROVED,
+        f"unproven, accepted by a person: {order.why}",
+        actor=order.actor,
+        approver=order.actor,
+        evidence={"unproven": report.reasons[0]},
+    )
+    return f"{after.release.state}: {after.release.reason}"
+
+
+DEEDS: Mapping[OrderKind, Deed] = {
+    OrderKind.APPROVE: approve,
+    OrderKind.REJECT: reject,
+    OrderKind.PROMOTE: promote_now,
+    OrderKind.ROLLBACK: roll_back,
+}

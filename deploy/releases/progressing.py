@@ -1,0 +1,154 @@
+"""Progressing, and promoted with a holdback: look at production when a look is due, and do what it decides.
+
+A look is kept before anything is done about it. A tick that was killed in between finds it, and does what it says.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import timedelta
+
+from deploy.lifecycle import ReleaseState
+from deploy.releases import splits
+from deploy.releases.canarying import end_holdback, holds, widen
+from deploy.releases.errand import Errand
+from deploy.releases.metrics import metric_of
+from deploy.releases.promoting import give_way, promote
+from deploy.releases.taking_back import take_back
+from deploy.releases.units import Stage
+from deploy.releases.watching import watch
+from deploy.store.encoding import encoded
+from deploy.store.releases import ReleaseEvent
+from gates.canary.holdbacks import holdback_look
+from gates.canary.looking import look
+from optimizer.errors import BadAnswer, NotFound
+from optimizer.identity import Json
+from optimizer.rollouts import CanaryPlan, Decision, Look
+
+Act = Callable[[Errand, Look], Awaitable[Errand]]
+
+
+async def progress(errand: Errand) -> Errand:
+    """The next step of a release that production is deciding about."""
+    plan = errand.release.plan
+    assert plan is not None
+    if reason := await meddled(errand, plan, base=plan.base_version):
+        return await give_way(errand, reason)
+    if metric_of(errand.prompt) != plan.metric:
+        reason = "the metric was changed while it was watched; what was seen so far does not count for another one"
+        return await take_back(errand, ReleaseState.RETIRED, reason, refused=False)
+    taken = await looked(errand, plan)
+    return await DEEDS[taken.decision](errand, taken) if taken else errand
+
+
+async def hold_back(errand: Errand) -> Errand:
+    """The next step of a promoted release: nothing, unless a part of the users still keeps the old version."""
+    plan = errand.release.plan
+    if plan is None or not await holds(errand):
+        return errand
+    if reason := await meddled(errand, plan, base=plan.version):
+        return await give_way(errand, reason)
+    taken = await looked(errand, plan)
+    if taken is None or taken.decision is Decision.WAIT:
+        return errand
+    if taken.decision is Decision.FINISH:
+        return await end_holdback(errand, taken.sentence)
+    return await DEEDS[taken.decision](errand, taken)
+
+
+async def meddled(errand: Errand, plan: CanaryPlan, *, base: int) -> str:
+    """What a person has changed by hand, which then stands; empty when everything is as the release left it."""
+    name, label = errand.release.prompt, errand.prompt.label
+    wanted = splits.expected(name, plan, await errand.events())
+    try:
+        served = await errand.flags.read(name)
+        if served is None or not splits.alike(served, wanted):
+            return f"the flag of {name} was changed by hand"
+    except BadAnswer as error:
+        return f"the flag of {name} was changed by hand: {error.what}"
+    standing = await errand.labelled(label)
+    if standing != base:
+        return f"`{label}` was moved by hand to version {standing}" if standing else f"nothing carries `{label}` now"
+    try:
+        await errand.house.registry.get(name, plan.version)
+        await errand.house.registry.get(name, plan.base_version)
+    except NotFound as error:
+        return f"a version of the release was deleted: {error.what}"
+    return ""
+
+
+async def looked(errand: Errand, plan: CanaryPlan) -> Look | None:
+    """The look that calls for something now: a new one when one is due, or the last one when nobody has acted on it."""
+    store, run_id = errand.house.store, errand.release.run_id
+    last = await asyncio.to_thread(store.looks.last, run_id)
+    events = await errand.events()
+    since = max([events[-1].at, *([last.at] if last else [])])
+    if errand.now - since < timedelta(hours=errand.prompt.release.canary.look_hours):
+        return last if last and last.at > events[-1].at and last.decision is not Decision.WAIT else None
+    taken = await new_look(errand, plan, events)
+    await asyncio.to_thread(store.looks.keep, run_id, taken)
+    return taken
+
+
+async def new_look(errand: Errand, plan: CanaryPlan, events: Sequence[ReleaseEvent]) -> Look:
+    """Read production, and see what it says by now."""
+    stages = stages_of(plan, events)
+    watched = await watch(errand.house, errand.release, plan, stages)
+    if watched.units:
+        store, prompt = errand.house.store, errand.prompt
+        prompt_id = await asyncio.to_thread(store.ledgers.prompt_id, prompt.name, formerly=prompt.formerly)
+        await asyncio.to_thread(store.ledgers.record_day, prompt_id, errand.now.date())
+    late = watched.late_scores
+    if stages[-1].holdback:
+        return holdback_look(plan, watched.units, at=errand.now, began=stages[-1].since, late_scores=late)
+    began, widened = stages[0].since, len(stages) > 1
+    return look(plan, watched.units, at=errand.now, began=began, widened=widened, late_scores=late)
+
+
+def stages_of(plan: CanaryPlan, events: Sequence[ReleaseEvent]) -> tuple[Stage, ...]:
+    """Which share of the users was on the new version since when, the holdback's last."""
+    canary = [
+        Stage(share=share, since=event.at)
+        for event in events
+        if event.state is ReleaseState.PROGRESSING and isinstance(share := event.evidence.get("share"), float)
+    ]
+    held = [
+        Stage(share=1 - plan.holdback_share, since=event.at, holdback=True)
+        for event in events
+        if event.state is ReleaseState.PROMOTED and "holdback" in event.evidence
+    ]
+    return (*canary, *held)
+
+
+async def wait(errand: Errand, taken: Look) -> Errand:
+    """Nothing yet."""
+    return await errand.waits(taken.sentence)
+
+
+async def let_through(errand: Errand, taken: Look) -> Errand:
+    """Production has shown that it is better."""
+    return await promote(errand, taken.sentence, evidence=evidence(taken))
+
+
+def back_to(state: ReleaseState) -> Act:
+    """Production has shown that it is worse, or not worth it."""
+
+    async def act(errand: Errand, taken: Look) -> Errand:
+        return await take_back(errand, state, taken.sentence, evidence=evidence(taken))
+
+    return act
+
+
+def evidence(taken: Look) -> dict[str, Json]:
+    """The look behind a move."""
+    return {"look": encoded(replace(taken, sentence=""))}
+
+
+DEEDS: Mapping[Decision, Act] = {
+    Decision.WAIT: wait,
+    Decision.WIDEN: widen,
+    Decision.PROMOTE: let_through,
+    Decision.TAKE_BACK: back_to(ReleaseState.ROLLED_BACK),
+    Decision.GIVE_UP: back_to(ReleaseState.RETIRED),
+    Decision.HALT: back_to(ReleaseState.HALTED),
+}
