@@ -41,7 +41,7 @@ async def answering(settings: Settings) -> AsyncIterator[str]:
             token=settings.ofrep.token.get_secret_value(),
             listener=listener.fileno(),
         )
-        keeper = asyncio.create_task(_keep(order))
+        keeper = asyncio.create_task(_keep(order, await _started(order)))
         try:
             host, port = listener.getsockname()[:2]
             yield f"http://{host}:{port}"
@@ -73,31 +73,33 @@ async def _listening(settings: Settings) -> socket.socket:
     raise AssertionError("unreachable")
 
 
-async def _keep(order: Order) -> None:
-    """Start the process, again and again, ever more slowly while it does not last."""
+async def _keep(order: Order, process: Process) -> None:
+    """Start the process again whenever it ends, ever more slowly while it does not last; cancelled, end it."""
     loop, pause = asyncio.get_running_loop(), PAUSE_S
     while True:
         began = loop.time()
-        code = await _run(order)
+        try:
+            code = await process.wait()
+        finally:
+            await _end(process)
         pause = PAUSE_S if loop.time() - began > STEADY_S else min(LONGEST_PAUSE_S, 2 * pause)
         log.error("the evaluation endpoint ended", extra={"action": "ofrep-ended", "code": code, "pause_s": pause})
         await asyncio.sleep(pause)
+        process = await _started(order)
 
 
-async def _run(order: Order) -> int:
-    """One life of the process; when cancelled, it is told to end, and made to if it does not."""
+async def _started(order: Order) -> Process:
     # -P: a folder `deploy` where the owner happens to stand must not be run
     command = (sys.executable, "-P", "-m", "deploy.ofrep")
     process = await asyncio.create_subprocess_exec(*command, stdin=PIPE, pass_fds=(order.listener,))
     assert process.stdin is not None
     process.stdin.write(order.model_dump_json().encode() + b"\n")
-    try:
-        return await process.wait()
-    finally:
-        await _end(process)
+    log.info("the evaluation endpoint runs", extra={"action": "ofrep-started", "pid": process.pid})
+    return process
 
 
 async def _end(process: Process) -> None:
+    """Close its standard input, which tells it to end, and make it if it does not."""
     assert process.stdin is not None
     process.stdin.close()
     try:
