@@ -1,7 +1,7 @@
 """Telling people and programs what became of a release: Slack-compatible messages, and signed webhooks.
 
 An address is a secret, for whoever knows it can write there: it must never appear in an error, a log or a redirect.
-What people and strangers wrote is in a message's reason, so it is cut, and can neither mark anything up nor call anybody.
+What people and strangers wrote is in a reason; it is cut, and can neither mark anything up nor call anybody.
 """
 
 import hashlib
