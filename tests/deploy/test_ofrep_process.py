@@ -9,8 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import httpx
@@ -24,6 +23,8 @@ from deploy.store.database import open_database
 from deploy.store.splits import Splits
 from optimizer.errors import BadSettings
 from optimizer.rollouts import Split
+
+pytestmark = pytest.mark.slow
 
 DAEMON = str(Path(__file__).with_name("ofrep_daemon.py"))
 ASKED = {"context": {"targetingKey": "u"}}
@@ -39,7 +40,7 @@ def folder(tmp_path: Path, migrated: Path) -> Path:
 async def until(holds: Callable[[], Awaitable[bool]]) -> None:
     """Wait for something that happens in another process."""
     async with asyncio.timeout(20):
-        while not await holds():
+        while not await holds():  # noqa: ASYNC110 -- nobody here could set an event
             await asyncio.sleep(0.05)
 
 
@@ -84,11 +85,11 @@ async def test_it_is_started_again_when_it_dies_and_ends_with_the_block(
         await until(back)
         assert len(started(caplog)) == 2
     assert not any(lives(pid) for pid in started(caplog))
-    with pytest.raises(httpx.ConnectError):
-        httpx.get(f"{address}/healthz")
 
 
-async def test_while_the_database_is_away_the_last_copy_answers(folder: Path) -> None:
+async def test_while_the_database_is_away_the_last_copy_answers(
+    folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     settings = settings_of(folder)
     engine = open_database(settings.database_url)
     splits = Splits(engine)
@@ -97,7 +98,11 @@ async def test_while_the_database_is_away_the_last_copy_answers(folder: Path) ->
         assert await serial(client) == 2
         with engine.begin() as connection:
             connection.execute(sa.text("alter table split rename to away"))
-        await asyncio.sleep(2.5)  # it reads every second
+
+        async def noticed() -> bool:
+            return "ofrep-stale" in capfd.readouterr().err
+
+        await until(noticed)
         assert await serial(client) == 2
         with engine.begin() as connection:
             connection.execute(sa.text("alter table away rename to split"))
@@ -118,30 +123,35 @@ async def test_an_address_in_use_is_told_in_a_sentence(folder: Path) -> None:
                 pytest.fail("it must not start")
     assert str(told.value) == (
         f"the evaluation endpoint cannot listen on 127.0.0.1:{port} (Address already in use); "
-        "set another `ofrep.port`, or stop whoever uses it"
+        "set another `ofrep.port`, or stop whoever uses it."
     )
 
 
-async def test_it_outlives_a_daemon_that_hangs_and_not_one_that_was_killed(folder: Path) -> None:
-    daemon = subprocess.Popen([sys.executable, DAEMON, str(folder)], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+@pytest.fixture
+def daemon(folder: Path) -> Iterator["subprocess.Popen[bytes]"]:
+    command = [sys.executable, DAEMON, str(folder)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        yield process
+        process.kill()
+
+
+async def test_it_outlives_a_daemon_that_hangs_and_not_one_that_was_killed(
+    folder: Path, daemon: "subprocess.Popen[bytes]"
+) -> None:
     assert daemon.stdout is not None
     assert daemon.stderr is not None
-    try:
-        pid = json.loads(daemon.stderr.readline())["pid"]
-        address = daemon.stdout.readline().decode().strip()
-        async with httpx.AsyncClient(base_url=address) as client:
-            assert await serial(client) == 0
-            daemon.send_signal(signal.SIGSTOP)
-            assert await serial(client) == 0
-            daemon.kill()
-            daemon.wait()
-            gone = time.monotonic() + 10
-            while lives(pid):
-                assert time.monotonic() < gone, "it serves on without a daemon"
-                await asyncio.sleep(0.05)
-    finally:
+    pid = json.loads(daemon.stderr.readline())["pid"]
+    address = daemon.stdout.readline().decode().strip()
+    async with httpx.AsyncClient(base_url=address) as client:
+        assert await serial(client) == 0
+        daemon.send_signal(signal.SIGSTOP)
+        assert await serial(client) == 0
         daemon.kill()
-        daemon.communicate()
+
+        async def gone() -> bool:
+            return not lives(pid)
+
+        await until(gone)
     port = int(address.rpartition(":")[2])
     async with answering(settings_of(folder, port=port)) as again:
         assert again == address
