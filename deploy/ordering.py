@@ -65,8 +65,7 @@ def of_release(
         raise BadInput(f"release {release.run_id} is {release.state}", _instead(kind, release.state, prompt))
     if release is None and not to:
         raise _nothing(store, kind, prompt)
-    argument: Json = {"to": to} if to else {}
-    return _order(kind, prompt, release.run_id if release else "", argument, actor=actor, why=why, at=at)
+    return _order(kind, prompt, release.run_id if release else "", to or None, actor=actor, why=why, at=at)
 
 
 def of_unproven(store: Store, settings: Settings, cycle_id: str, *, actor: str, why: str, at: datetime) -> Order:
@@ -92,8 +91,7 @@ def of_unproven(store: Store, settings: Settings, cycle_id: str, *, actor: str, 
     if report.verdict is not Verdict.UNDECIDED or vetoes:
         said = f"the gate speaks against it: {vetoes[0]}" if vetoes else f"its verdict is {report.verdict}"
         raise BadInput(f"cycle {cycle_id} cannot be accepted unproven, {said}", "let the next cycle find another edit")
-    argument: Json = {"cycle": cycle_id, "candidate": cycle.candidate_id}
-    return _order(OrderKind.ACCEPT_UNPROVEN, cycle.prompt, cycle_id, argument, actor=actor, why=why, at=at)
+    return _order(OrderKind.ACCEPT_UNPROVEN, cycle.prompt, cycle_id, None, actor=actor, why=why, at=at)
 
 
 def known(store: Store, settings: Settings, prompt: str) -> bool:

@@ -13,15 +13,17 @@ from typing import Any
 from deploy.cli.console import Terminal
 from deploy.cli.exits import COULD_NOT_RUN, DONE, OUTSIDE
 from deploy.cli.options import Options
+from deploy.cli.releases import render_line
 from deploy.clock import SystemClock
 from deploy.ordering import of_release, of_unproven
 from deploy.overview import moment
+from deploy.overview_releases import line
 from deploy.releases.obeying import obey
 from deploy.settings import Settings, load
 from deploy.store.facade import Store
 from deploy.store.orders import Order, OrderKind
 from deploy.wiring import open_store
-from optimizer.errors import BadSettings, TracegradError
+from optimizer.errors import BadSettings, NotFound, TracegradError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,13 +54,32 @@ def command(options: Options, wanted: Wanted) -> int:
         with terminal.progress("Carrying it out", announced=False):
             said = asyncio.run(obey(settings, order.prompt))
     except TracegradError as error:
-        said, code = f"not carried out yet, and kept for the daemon: {error}", OUTSIDE
-    else:
-        order = store.orders.get(order.id)
-        said, code = order.outcome or said, COULD_NOT_RUN if order.not_done else DONE
-    terminal.say(f"  {said}")
-    terminal.give({**document(order), "outcome": said})
-    return code
+        said = f"not carried out yet: {error}"
+    order = store.orders.get(order.id)
+    after = standing(store, order)
+    terminal.say(f"  {order.outcome or said}")
+    if order.handled_at is None and settings.role != "proposer":
+        terminal.say("  The order is kept, and the daemon carries it out as soon as it can.")
+    if after:
+        terminal.say()
+        render_line(after, terminal)
+    terminal.give({**document(order), "said": order.outcome or said, "release_now": after})
+    return exit_code(order, settings)
+
+
+def exit_code(order: Order, settings: Settings) -> int:
+    """0 when it was carried out, or is another installation's to carry out; otherwise why not."""
+    if order.handled_at is None:
+        return DONE if settings.role == "proposer" else OUTSIDE
+    return COULD_NOT_RUN if order.not_done else DONE
+
+
+def standing(store: Store, order: Order) -> dict[str, Any] | None:
+    """Where the order's release stands now; None for an order without one."""
+    try:
+        return line(store, store.releases.get(order.run_id))
+    except NotFound:
+        return None
 
 
 def order_of(store: Store, settings: Settings, wanted: Wanted, at: datetime) -> Order:
@@ -79,8 +100,8 @@ def user(given: str) -> str:
 
 def named(order: Order) -> str:
     """The order in a line."""
-    to = order.argument.get("to") if isinstance(order.argument, dict) else None
-    return f"{order.kind} {order.run_id or order.prompt}" + (f" to version {to}" if to else "") + f", by {order.actor}"
+    to = f" to version {order.argument}" if order.argument else ""
+    return f"{order.kind} {order.run_id or order.prompt}{to}, by {order.actor}"
 
 
 def document(order: Order) -> dict[str, Any]:

@@ -6,8 +6,7 @@ never stop a release, and never be sent again when it arrived.
 
 import asyncio
 import logging
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from connectors.notify import Address, Notice, Notifier
@@ -15,6 +14,7 @@ from deploy.lifecycle import ReleaseState
 from deploy.overview_releases import pull_request_of
 from deploy.settings import Settings
 from deploy.store.deliveries import TOLD, Deliveries
+from deploy.store.facade import Store
 from deploy.store.fence import Run
 from deploy.store.releases import ReleaseEvent, ReleaseRow
 from deploy.wiring import House
@@ -30,20 +30,23 @@ PAUSES = tuple(timedelta(minutes=minutes) for minutes in (5, 15, 60, 240, 720))
 NEWS = timedelta(days=2)
 """What is older is told to nobody: not to an address that was added since, nor after a long silence of our own."""
 
-RECENT = 20
+RECENT = 10
 """Releases of a prompt that may still have something to tell."""
 
 log = logging.getLogger("tracegrad")
 
 
-async def tell_recent(house: House, run: Run) -> None:
-    """Tell what is new of a prompt's releases, those that have ended among them."""
-    if not house.settings.notify:
-        return
-    since = house.clock.now() - NEWS
-    for release in await asyncio.to_thread(house.store.releases.of_prompt, run.prompt, limit=RECENT):
-        if release.updated_at >= since:
-            await tell(house, replace(run, cycle_id=release.run_id), release)
+def to_tell(store: Store, settings: Settings, prompt: str, now: datetime) -> bool:
+    """Whether somebody was not told yet of something new about a prompt's releases. Blocks."""
+    addresses = addresses_of(settings)
+    for release in store.releases.of_prompt(prompt, limit=RECENT) if addresses else ():
+        if release.updated_at < now - NEWS:
+            continue
+        known = Deliveries(store.engine).of(release.run_id)
+        news = wanted_of(store.releases.events(release.run_id), now)
+        if any(key_of(number, address) not in known for number, _ in news for address in addresses):
+            return True
+    return False
 
 
 async def tell(house: House, run: Run, release: ReleaseRow) -> None:
@@ -53,12 +56,9 @@ async def tell(house: House, run: Run, release: ReleaseRow) -> None:
         run: its `cycle_id` is the release's id, under which what was sent is recorded.
     """
     addresses = addresses_of(house.settings)
-    events = await asyncio.to_thread(house.store.releases.events, release.run_id) if addresses else ()
-    wanted = [
-        (number, event)
-        for number, event in enumerate(events)
-        if event.state in WANTED and event.at >= house.clock.now() - NEWS
-    ]
+    if not addresses:
+        return
+    wanted = wanted_of(await asyncio.to_thread(house.store.releases.events, release.run_id), house.clock.now())
     if not wanted:
         return
     known = await asyncio.to_thread(Deliveries(house.store.engine).of, release.run_id)
@@ -107,6 +107,11 @@ def due(failed_at: Json, tries: int, now: datetime) -> bool:
     if not isinstance(failed_at, str):
         return True
     return now >= datetime.fromisoformat(failed_at) + PAUSES[min(tries, len(PAUSES)) - 1]
+
+
+def wanted_of(events: Sequence[ReleaseEvent], now: datetime) -> list[tuple[int, ReleaseEvent]]:
+    """The events that people want to know of and that are news, with their numbers."""
+    return [(n, event) for n, event in enumerate(events) if event.state in WANTED and event.at >= now - NEWS]
 
 
 def notice_of(release: ReleaseRow, number: int, event: ReleaseEvent, link: str) -> Notice:
