@@ -21,13 +21,17 @@ _ROLES = ("system", "developer", "user", "assistant")
 
 def load(path: Path) -> Body:
     """The prompt of a file. Raises BadInput for one that cannot be worked with."""
-    text = read(path)
-    body = _chat(text, path) if _is_chat(path) else text
+    body = parsed(read(path), path)
     if not any(content.strip() for content in contents(body)):
         raise BadInput(f"the prompt in {path} holds no text", "write one")
     if composition_tags(body):
         raise BadInput(f"the prompt in {path} pulls in other prompts", "write their texts into it")
     return body
+
+
+def parsed(text: str, path: Path) -> Body:
+    """The prompt that a file with this text and name holds: the inverse of `written`. Raises BadInput."""
+    return _chat(text, path) if _is_chat(path) else text
 
 
 def check_kind(prompt: Body, out: Path) -> None:

@@ -3,6 +3,7 @@
 It must never repeat a write by itself and never follow a redirect: the token is for one server.
 """
 
+import json
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -21,6 +22,7 @@ T = TypeVar("T")
 PAGE = 100
 PAGES = 20
 """The most pages of one list that are read."""
+_JSON = {"Content-Type": "application/json"}
 _HEADERS = {
     "Accept": "application/vnd.github+json",
     "X-GitHub-Api-Version": "2022-11-28",
@@ -74,7 +76,9 @@ class GitHubClient:
 
     async def write(self, method: str, path: str, body: Mapping[str, object], shape: type[T], doing: str) -> T:
         """Send a change once, and return what it made."""
-        return self._read(await self._sent(method, path, doing, json=body), TypeAdapter(shape))
+        return self._read(
+            await self._sent(method, path, doing, content=json.dumps(body), headers=_JSON), TypeAdapter(shape)
+        )
 
     async def login(self) -> str:
         """The account of the token; empty where the token may not say, such as an app's."""
