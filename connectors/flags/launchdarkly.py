@@ -15,6 +15,8 @@ from typing import Self
 
 from connectors.flags.launchdarkly_flag import (
     ALL,
+    CANARY,
+    HOLDBACK,
     FlagReading,
     Shares,
     instruction,
@@ -25,6 +27,7 @@ from connectors.flags.launchdarkly_flag import (
 from connectors.flags.launchdarkly_http import LaunchDarklyAccess, LaunchDarklyClient
 from optimizer.errors import (
     BadAnswer,
+    BadCredentials,
     BadInput,
     BadSettings,
     NotFound,
@@ -100,7 +103,7 @@ class LaunchDarkly:
             BadAnswer: somebody else changed the flag in the same moment, and what they did may be overwritten.
         """
         wanted, before = _Part.of(split), await self._reading(split.prompt)
-        if before is None or before.shares is None:
+        if before is None or not isinstance(before.shares, Shares):
             return False
         stands = await self._part(split.prompt, before, before.shares)
         if stands == wanted:
@@ -152,18 +155,20 @@ class LaunchDarkly:
 
     async def _split(self, prompt: str, reading: FlagReading) -> Split:
         """What is served, with the version that the label stands for now."""
-        part = await self._part(prompt, reading, reading.understood(self._key(prompt)))
-        shares, version = part.shares, part.version
+        shares = reading.shares
+        if not isinstance(shares, Shares):
+            raise BadAnswer(f"flag '{self._key(prompt)}' in LaunchDarkly {shares[0]}", shares[1])
+        part = await self._part(prompt, reading, shares)
         if not shares.label:
-            return Split(prompt=prompt, salt=part.salt)
-        if version == PRODUCTION:
+            return Split(prompt=prompt, salt=reading.salt)
+        if part.version == PRODUCTION:
             raise BadAnswer(
                 f"flag '{self._key(prompt)}' shows users the label '{shares.label}', which prompt '{prompt}' has not",
                 "set the flag's default rule to production in LaunchDarkly",
             )
         if shares.canary:
-            return canary(prompt, part.salt, version=version, share=shares.canary / ALL)
-        return holdback(prompt, part.salt, version=version, share=shares.holdback / ALL)
+            return canary(prompt, reading.salt, version=part.version, share=shares.canary / ALL)
+        return holdback(prompt, reading.salt, version=part.version, share=shares.holdback / ALL)
 
     async def _part(self, prompt: str, reading: FlagReading, shares: Shares) -> "_Part":
         version = await self._labelled(prompt, shares.label) if shares.label else PRODUCTION
@@ -187,7 +192,15 @@ class LaunchDarkly:
         key = self._key(prompt)
         try:
             await self._client.create(new_flag(key, prompt, self._label(prompt)))
+        except BadCredentials as error:
+            values = f"`{CANARY}`, `{self._label(prompt)}` and `{HOLDBACK}`"
+            raise BadCredentials(
+                f"there is no flag '{key}' in LaunchDarkly, and the token may not make it",
+                f"make it with the string variations {values} in this order, let its default rule and its off "
+                f"variation be `{self._label(prompt)}`, and switch it on",
+            ) from error
         except Transient:
+            # it may have been made all the same, or by somebody else
             made = await self._reading(prompt)
             if made is None:
                 raise

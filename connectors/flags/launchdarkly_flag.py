@@ -24,7 +24,13 @@ ALL = 100_000
 
 CANARY, HOLDBACK = "canary", "holdback"
 
-ODD_ORDER = "does not deal users to `canary` first or to `holdback` last, and to production otherwise"
+Trouble = tuple[str, str]
+"""What a person did to a flag, and what to do about it."""
+
+ODD_SHARES: Trouble = (
+    "does not show `canary` to the first users or `holdback` to the last ones, and production to all others",
+    "set its default rule to production",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,24 +104,14 @@ class FlagReading:
     Attributes:
         salt: what the service's hash is salted with: the flag's key and its own salt.
         version: counts the changes in this environment.
-        shares: what is served; None when it is served in a way that is not ours, and `trouble` says in which.
+        shares: what is served, or why that is not ours to know.
         ids: the ids of the three variations, in order.
     """
 
     salt: str
     version: int
-    shares: Shares | None
-    trouble: str = ""
-    ids: tuple[str, ...] = ()
-
-    def understood(self, key: str) -> Shares:
-        """The shares. Raises BadAnswer with what a person can do."""
-        if self.shares is None:
-            raise BadAnswer(
-                f"flag '{key}' in LaunchDarkly {self.trouble}",
-                "give it back its three variations and a default rule alone, switched on, or register another flag",
-            )
-        return self.shares
+    shares: Shares | Trouble
+    ids: tuple[str, ...]
 
 
 def read_flag(body: bytes, *, environment: str, production: str) -> FlagReading:
@@ -130,14 +126,11 @@ def read_flag(body: bytes, *, environment: str, production: str) -> FlagReading:
             f"flag '{flag.key}' in LaunchDarkly has no environment '{environment}'",
             "correct `launchdarkly.environment`",
         )
-    served = settings.fallthrough
-    trouble = _trouble(flag, settings, (CANARY, production, HOLDBACK)) or _odd_rollout(served)
-    shares = None if trouble else _shares(served)
+    trouble = _trouble(flag, settings, (CANARY, production, HOLDBACK))
     return FlagReading(
         salt=f"{flag.key}.{settings.salt}",
         version=settings.version,
-        shares=shares,
-        trouble=trouble or ODD_ORDER * (shares is None),
+        shares=trouble or _shares(settings.fallthrough) or ODD_SHARES,
         ids=tuple(item.id for item in flag.variations),
     )
 
@@ -191,33 +184,31 @@ def new_flag(key: str, prompt: str, production: str) -> Json:
     }
 
 
-def _trouble(flag: _Flag, settings: _Environment, values: tuple[str, ...]) -> str:
-    """What a person did to the flag, or nothing."""
-    if tuple(item.value for item in flag.variations) != values:
-        return f"has not the three variations {', '.join(values)}, in this order"
-    troubles = {
-        "is archived": flag.archived or settings.archived,
-        "is switched off": not settings.on,
-        "has prerequisites": bool(settings.prerequisites),
-        "has individual targets": any(target.values for target in (*settings.targets, *settings.context_targets)),
-        "has targeting rules": bool(settings.rules),
+def _trouble(flag: _Flag, settings: _Environment, values: tuple[str, ...]) -> Trouble | None:
+    """The first thing that a person did to the flag and that a release never does."""
+    rollout = settings.fallthrough.rollout
+    table: dict[Trouble, bool] = {
+        ("does not have our three variations", f"give it the strings {', '.join(values)}, in this order"): (
+            tuple(item.value for item in flag.variations) != values
+        ),
+        ("is archived", "restore it, or name another flag"): flag.archived or settings.archived,
+        ("is switched off", "set its default rule to production and switch it on"): not settings.on,
+        ("has prerequisites", "remove them"): bool(settings.prerequisites),
+        ("has individual targets", "remove them"): any(
+            target.values for target in (*settings.targets, *settings.context_targets)
+        ),
+        ("has targeting rules", "remove them, so that its default rule alone decides"): bool(settings.rules),
+        ("runs an experiment", "end it, and set the default rule to production"): rollout is not None
+        and (rollout.seed is not None or rollout.experiment is not None),
+        ("deals users by something else than the key of their user context", "set its default rule to production"): (
+            rollout is not None and (rollout.bucket_by, rollout.context_kind) != ("key", "user")
+        ),
     }
-    return next((trouble for trouble, found in troubles.items() if found), "")
-
-
-def _odd_rollout(served: _Served) -> str:
-    rollout = served.rollout
-    if rollout is None:
-        return ""
-    if rollout.seed is not None or rollout.experiment is not None:
-        return "runs an experiment"
-    if (rollout.bucket_by, rollout.context_kind) != ("key", "user"):
-        return "deals users by something else than the key of their user context"
-    return ""
+    return next((trouble for trouble, found in table.items() if found), None)
 
 
 def _shares(served: _Served) -> Shares | None:
-    """The shares of a default rule; None when its variations are not in their order, or it serves nothing."""
+    """The shares of a default rule; None when it is not one of a release."""
     if served.rollout is None:
         return {0: Shares(canary=ALL), 1: Shares(), 2: Shares(holdback=ALL)}.get(
             -1 if served.variation is None else served.variation
