@@ -26,6 +26,9 @@ LEADS_TO: Mapping[OrderKind, ReleaseState] = {
 }
 """The state that a release is ordered to."""
 
+REMEMBERED = frozenset({OrderKind.REJECT, OrderKind.ACCEPT_UNPROVEN})
+"""Orders whose reason somebody will need: the next cycles, and whoever asks how an unproven line came to production."""
+
 ACTOR_CHARS = 120
 """Longer is no name."""
 
@@ -44,13 +47,21 @@ def actor_of(name: str) -> str:
 
 
 def of_release(
-    store: Store, settings: Settings, kind: OrderKind, target: str, *, actor: str, why: str, at: datetime, to: int = 0
+    store: Store,
+    settings: Settings,
+    kind: OrderKind,
+    target: str,
+    *,
+    actor: str,
+    why: str,
+    at: datetime,
+    to: int | None = None,
 ) -> Order:
     """An order to a release that exists.
 
     Args:
         target: a release's id, or a prompt: then its newest release that can do it is meant.
-        to: for a rollback: the version to go back to; 0 for the one that the release replaced.
+        to: for a rollback: the version to go back to; None for the one that the release replaced.
 
     Raises:
         BadInput: there is no such release, or the table does not let it go there.
@@ -63,9 +74,9 @@ def of_release(
         release = _able(store, kind, target)
     elif not _may(kind, release):
         raise BadInput(f"release {release.run_id} is {release.state}", _instead(kind, release.state, prompt))
-    if release is None and not to:
+    if release is None and to is None:
         raise _nothing(store, kind, prompt)
-    return _order(kind, prompt, release.run_id if release else "", to or None, actor=actor, why=why, at=at)
+    return _order(kind, prompt, release.run_id if release else "", to, actor=actor, why=why, at=at)
 
 
 def of_unproven(store: Store, settings: Settings, cycle_id: str, *, actor: str, why: str, at: datetime) -> Order:
@@ -100,6 +111,9 @@ def known(store: Store, settings: Settings, prompt: str) -> bool:
 
 
 def _order(kind: OrderKind, prompt: str, run_id: str, argument: Json, *, actor: str, why: str, at: datetime) -> Order:
+    said = why.strip()
+    if kind in REMEMBERED and not said:
+        raise BadInput(f"{kind} needs a reason, which is kept", "say why with --why")
     return Order(
         id=uuid.uuid4().hex,
         prompt=prompt,
@@ -107,7 +121,7 @@ def _order(kind: OrderKind, prompt: str, run_id: str, argument: Json, *, actor: 
         kind=kind,
         argument=argument,
         actor=actor_of(actor),
-        why=why.strip(),
+        why=said,
         at=at,
     )
 

@@ -15,6 +15,7 @@ from typer.exceptions import TyperException
 
 from deploy.cli.exits import BUG, COULD_NOT_RUN, DONE, INTERRUPTED, OUTSIDE, USAGE
 from deploy.cli.options import Options
+from deploy.cli.release_commands import releases
 from optimizer.errors import BadInput, BadSettings, Permanent, TracegradError, Transient
 
 EPILOG = """Exit codes: 0 done, or nothing to do; 1 a bug in Tracegrad; 2 wrong usage, settings or input; 3 Langfuse,
@@ -273,6 +274,9 @@ def setup_node(
     from deploy.cli.node import command
 
     command(context.obj, prefix)
+
+
+app.registered_commands += releases.registered_commands
 
 
 def main() -> None:

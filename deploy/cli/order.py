@@ -34,14 +34,14 @@ class Wanted:
         kind: of `OrderKind`.
         target: a prompt, a release, or for `accept-unproven` a cycle.
         actor: who orders it; empty for the user of this machine.
-        to: for a rollback: the version to go back to, 0 for the one before.
+        to: for a rollback: the version to go back to; None for the one before.
     """
 
     kind: str
     target: str
     actor: str = ""
     why: str = ""
-    to: int = 0
+    to: int | None = None
 
 
 def command(options: Options, wanted: Wanted) -> int:

@@ -15,7 +15,7 @@ Why = Annotated[str, typer.Option("--why", help="The reason, for the record.", m
 Reason = Annotated[str, typer.Option("--why", help="The reason; required.", metavar="TEXT")]
 
 
-def order(context: typer.Context, kind: str, target: str, *, actor: str, why: str, to: int = 0) -> NoReturn:
+def order(context: typer.Context, kind: str, target: str, *, actor: str, why: str, to: int | None = None) -> NoReturn:
     """Give an order, and leave with what came of it."""
     from deploy.cli.order import Wanted, command
 
@@ -67,7 +67,7 @@ def promote(context: typer.Context, target: Target, actor: Actor = "", why: Why 
 def rollback(
     context: typer.Context,
     target: Target,
-    to: Annotated[int, typer.Option(help="Go back to this version instead of the one before.", min=1)] = 0,
+    to: Annotated[int | None, typer.Option(help="Go back to this version instead of the one before.", min=1)] = None,
     actor: Actor = "",
     why: Why = "",
 ) -> None:

@@ -1,0 +1,271 @@
+"""The commands for releases: what may be ordered, by whom, what is shown, and what works with the database alone."""
+
+import shlex
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from conftest import SetClock
+from release_samples import (
+    PATHS,
+    Command,
+    R,
+    commands,
+    cycle_with,
+    judged,
+    look,
+    released,
+    settle,
+)
+
+from deploy.lifecycle import RELEASE_TRANSITIONS, ReleaseState
+from deploy.ordering import LEADS_TO
+from deploy.store.facade import Store
+from deploy.store.orders import OrderKind
+from optimizer.types import Verdict
+
+DONE, USAGE, OUTSIDE = 0, 2, 3
+HOSTILE = "<b>\x1b[31m\u202e &amp; {{x}}"
+
+
+@pytest.fixture
+def tracegrad(
+    tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Command:
+    assert str(store.engine.url.database) == str(tmp_path / "tracegrad.db")
+    settle(tmp_path)
+    for name in ("LANGFUSE_PUBLIC_KEY", "LANGFUSE_SECRET_KEY", "OPENAI_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("LOGNAME", "grace")
+    return commands(tmp_path, monkeypatch, capfd)
+
+
+@pytest.mark.parametrize("kind", LEADS_TO)
+@pytest.mark.parametrize("state", PATHS)
+def test_an_order_is_taken_exactly_where_the_table_lets_the_release_go_there(
+    tracegrad: Command, store: Store, clock: SetClock, kind: OrderKind, state: ReleaseState
+) -> None:
+    id_ = released(store, state, at=clock.now()).run_id
+    ended = tracegrad("--json", kind, id_, "--why", "a reason")
+    given = store.orders.pending("support")
+    if LEADS_TO[kind] in RELEASE_TRANSITIONS[state]:
+        assert ended.code == DONE, ended.err
+        [order] = given
+        assert (order.kind, order.run_id, order.actor, order.why) == (kind, id_, "grace", "a reason")
+        assert ended.document["order"] == order.id
+        assert ended.document["release_now"]["state"] == state
+    else:
+        assert (ended.code, given) == (USAGE, ())
+        assert ended.sentence.startswith(f"release {id_} is {state}; ")
+
+
+def test_a_refusal_says_what_can_be_done_instead(tracegrad: Command, store: Store, clock: SetClock) -> None:
+    id_ = released(store, R.PROPOSED, at=clock.now()).run_id
+    said = tracegrad("rollback", id_).sentence
+    assert said == f"release {id_} is proposed; what can be done now is `tracegrad approve` or `tracegrad reject`."
+    ended = released(store, R.SUPERSEDED, at=clock.now(), slot="s2", prompt="sales").run_id
+    said = tracegrad("rollback", ended).sentence
+    assert said.endswith("name the version to go back to: `tracegrad rollback sales --to VERSION`.")
+    assert tracegrad("approve", ended).sentence.endswith("so make another with `tracegrad once sales`.")
+
+
+def test_a_prompt_means_its_newest_release_that_can_do_it(tracegrad: Command, store: Store, clock: SetClock) -> None:
+    for number, state in enumerate((R.PROMOTED, R.REJECTED, R.PROGRESSING, R.PROPOSED)):
+        released(store, state, at=clock.now() + timedelta(days=number), slot=f"s{number}")
+    for kind, slot in (("approve", "s3"), ("rollback", "s2"), ("promote", "s2")):
+        assert tracegrad("--json", kind, "support").document["release"] == f"support@{slot}"
+
+
+def test_what_is_not_there_is_named_in_a_sentence(tracegrad: Command, store: Store, clock: SetClock) -> None:
+    assert tracegrad("approve", "suport").sentence == (
+        "there is no prompt and no release 'suport'; list them with `tracegrad releases`."
+    )
+    assert tracegrad("approve", "support").sentence == (
+        "there is no release of support; make one with `tracegrad once support`."
+    )
+    released(store, R.RETIRED, at=clock.now())
+    assert tracegrad("promote", "support").sentence.startswith(
+        "there is nothing of support to promote; its newest release, support@s1, is retired; "
+    )
+    assert tracegrad("releases", "suport").code == USAGE
+    assert tracegrad("accept-unproven", "support@never", "--why", "x").code == OUTSIDE
+    assert store.orders.of_prompt("support") == ()
+
+
+def test_a_rollback_may_name_a_version_even_without_a_release(tracegrad: Command, store: Store) -> None:
+    assert tracegrad("rollback", "support", "--to", "0").code == USAGE
+    assert tracegrad("rollback", "support", "--to", "2", "--as", "ada").code == DONE
+    [order] = store.orders.pending("support")
+    assert (order.run_id, order.argument, order.actor) == ("", 2, "ada")
+
+
+def test_a_reason_is_required_where_it_is_remembered(tracegrad: Command, store: Store, clock: SetClock) -> None:
+    released(store, R.PROPOSED, at=clock.now())
+    assert tracegrad("reject", "support").code == USAGE
+    assert tracegrad("reject", "support", "--why", "  ").sentence.endswith("say why with --why.")
+    assert tracegrad("reject", "support@s1", "--why", "").code == USAGE
+    assert store.orders.of_prompt("support") == ()
+
+
+@pytest.mark.parametrize("name", ["x" * 121, "ada\x1b[31m", "a\u202eb"])
+def test_nobody_is_recorded_by_an_unprintable_name(
+    tracegrad: Command, store: Store, clock: SetClock, name: str
+) -> None:
+    released(store, R.PROPOSED, at=clock.now())
+    assert tracegrad("approve", "support", "--as", name).sentence.endswith("printable letters with --as.")
+    assert tracegrad("freeze", "--as", name).code == USAGE
+    assert store.orders.of_prompt("support") == ()
+
+
+# ---- what a gate could not prove -------------------------------------------------------------------------------------
+
+
+def gated(store: Store, clock: SetClock, verdict: Verdict, *, veto: bool = False) -> str:
+    made = cycle_with(store, "s1", at=clock.now())
+    store.reports.save("support@s1", made.id, judged(verdict, veto=veto), at=clock.now())
+    return "support@s1"
+
+
+def test_an_undecided_candidate_can_be_accepted(tracegrad: Command, store: Store, clock: SetClock) -> None:
+    cycle = gated(store, clock, Verdict.UNDECIDED)
+    assert tracegrad("accept-unproven", cycle, "--why", "we need it today").code == DONE
+    [order] = store.orders.pending("support")
+    assert (order.kind, order.run_id, order.why) == (OrderKind.ACCEPT_UNPROVEN, cycle, "we need it today")
+
+
+@pytest.mark.parametrize(
+    ("verdict", "veto", "said"),
+    [
+        (Verdict.FAIL, False, "its verdict is fail"),
+        (Verdict.PASS, False, "its verdict is pass"),
+        (Verdict.UNDECIDED, True, "the gate speaks against it: German answers got worse"),
+    ],
+)
+def test_what_a_gate_speaks_against_cannot_be_accepted(
+    tracegrad: Command, store: Store, clock: SetClock, verdict: Verdict, veto: bool, said: str
+) -> None:
+    ended = tracegrad("accept-unproven", gated(store, clock, verdict, veto=veto), "--why", "please")
+    assert (ended.code, store.orders.of_prompt("support")) == (USAGE, ())
+    assert said in ended.sentence
+
+
+def test_nor_can_what_has_no_verdict_or_is_a_release_or_is_only_observed(
+    tracegrad: Command, store: Store, clock: SetClock, tmp_path: Path
+) -> None:
+    cycle_with(store, "s1", at=clock.now())
+    assert "has no candidate with a verdict" in tracegrad("accept-unproven", "support@s1", "--why", "x").sentence
+    released(store, R.REJECTED, at=clock.now(), slot="s2")
+    assert (
+        "is a release already, which is rejected" in tracegrad("accept-unproven", "support@s2", "--why", "x").sentence
+    )
+    (tmp_path / "tracegrad.yaml").write_text(
+        f"state_dir: {tmp_path}\nrole: proposer\nprompts: [{{name: support, release: {{policy: observe}}}}]\n"
+    )
+    assert "support is only observed" in tracegrad("accept-unproven", "support@s1", "--why", "x").sentence
+
+
+# ---- the kill switch -------------------------------------------------------------------------------------------------
+
+
+def test_a_freeze_needs_nothing_but_the_database(tracegrad: Command, store: Store, tmp_path: Path) -> None:
+    """No key, no model, no forge, and a Langfuse that is not there."""
+    (tmp_path / "tracegrad.yaml").write_text(f"state_dir: {tmp_path}\nlangfuse: {{host: 'http://127.0.0.1:9'}}\n")
+    assert tracegrad("freeze", "--why", "odd answers").code == DONE
+    stands = store.freezes.standing("anything")
+    assert stands
+    assert (stands.prompt, stands.actor, stands.why) == ("", "grace", "odd answers")
+    ended = tracegrad("--json", "unfreeze")
+    assert (ended.code, ended.document["lifted"], store.freezes.all()) == (DONE, True, ())
+
+
+def test_one_prompt_is_frozen_and_a_misspelt_one_is_refused(tracegrad: Command, store: Store) -> None:
+    assert tracegrad("freeze", "suport").sentence.startswith("there is no prompt 'suport'; ")
+    assert "support is frozen, by grace" in tracegrad("freeze", "support").out
+    assert "support is frozen, by grace" in tracegrad("freeze", "support", "--as", "ada").out
+    assert store.freezes.standing("sales") is None
+    tracegrad("freeze")
+    said = tracegrad("unfreeze", "support").out
+    assert "support is no longer frozen." in said
+    assert "All prompts are still frozen, by grace" in said
+    assert "sales is not frozen." in tracegrad("unfreeze", "sales").out
+
+
+# ---- what is shown ---------------------------------------------------------------------------------------------------
+
+
+def test_the_list_says_where_each_release_stands_and_what_it_waits_for(
+    tracegrad: Command, store: Store, clock: SetClock
+) -> None:
+    assert "No release yet" in tracegrad("releases").out
+    released(store, R.PROPOSED, at=clock.now())
+    running = released(store, R.PROGRESSING, at=clock.now(), prompt="sales").run_id
+    store.looks.keep(running, look(clock.now()))
+    tracegrad("freeze", "sales", "--why", "odd answers")
+    said = tracegrad("releases").out
+    assert "proposed, not published\n" in said
+    assert "waits for a person, until 2026-12-05 02:30:00: `tracegrad approve` or `tracegrad reject --why`" in said
+    assert "progressing, version 4, shown to 10%, FROZEN" in said
+    assert (
+        "waits for production: promotes at evidence 50, now 12; 70 of at least 100 users have had their time; "
+        "not before 2026-11-28 05:30:00" in said
+    )
+    assert "sales is frozen, by grace at " in said
+    assert "odd answers" in said
+    lines = tracegrad("--json", "releases", "sales").document["releases"]
+    assert [(line["id"], line["share"], line["frozen"]["prompt"]) for line in lines] == [(running, 0.1, "sales")]
+
+
+def test_a_holdback_and_a_halt_say_what_they_wait_for(tracegrad: Command, store: Store, clock: SetClock) -> None:
+    released(store, R.PROMOTED, at=clock.now())
+    released(store, R.HALTED, at=clock.now(), prompt="sales")
+    said = tracegrad("releases").out
+    assert "promoted, version 4, shown to 90%" in said
+    assert "waits for the end of its holdback: 10% keep the old version until 2026-12-19 06:30:00" in said
+    assert "waits for a person: `tracegrad rollback` or `tracegrad promote`" in said
+
+
+def test_one_release_is_shown_with_its_history_looks_and_orders(
+    tracegrad: Command, store: Store, clock: SetClock
+) -> None:
+    id_ = released(store, R.PROGRESSING, at=clock.now(), actor="ada").run_id
+    store.looks.keep(id_, look(clock.now(), scored=False))
+    store.looks.keep(id_, look(clock.now() + timedelta(days=1)))
+    tracegrad("rollback", id_, "--as", "bob", "--why", "odd answers")
+    said = tracegrad("releases", id_).out
+    for expected in (
+        "+ Give steps.",
+        "2026-11-21 05:30:00  progressing, by ada: because progressing",
+        "no score (70 of 130)",
+        "82.0 (70 of 130)",
+        "+6.0 (-1.0 to +13.0)",
+        "12 of 50",
+        "The candidate looks better; the evidence is 12 of 50.",
+        "rollback, by bob (odd answers)",
+        "not handled yet",
+    ):
+        assert expected in said
+    shown = tracegrad("--json", "releases", id_).document
+    assert shown["looks"][1]["evidence"]["better"] == {
+        "e_value": 12.0,
+        "limit": 50.0,
+        "said": "luck alone gets there once in 12 times at most",
+    }
+    assert shown["looks"][0]["effect"] is None
+    assert [event["evidence"] for event in shown["events"]] == [{}, {}, {}, {"share": 0.1}]
+
+
+def test_hostile_words_stay_words(tracegrad: Command, store: Store, clock: SetClock) -> None:
+    id_ = released(store, R.REJECTED, at=clock.now(), said=HOSTILE, reason=HOSTILE).run_id
+    for target in ("support", id_):
+        said = tracegrad("releases", target).out
+        assert "\x1b" not in said
+        assert "\u202e" not in said
+        assert "\\u001b[31m\\u202e" in said
+
+
+def test_what_is_to_be_typed_is_quoted(tracegrad: Command, store: Store, clock: SetClock, tmp_path: Path) -> None:
+    name = "folder/a prompt"
+    (tmp_path / "tracegrad.yaml").write_text(f"state_dir: {tmp_path}\nprompts: [{{name: '{name}'}}]\nrole: proposer\n")
+    released(store, R.RETIRED, at=clock.now(), prompt=name)
+    assert f"`tracegrad once {shlex.quote(name)}`" in tracegrad("approve", name).sentence
+    assert f"`tracegrad unfreeze {shlex.quote(name)}`" in tracegrad("freeze", name).out
