@@ -1,5 +1,6 @@
-"""Thousands of canaries at once: the product's rules on numpy arrays, looked at daily. `canary_product.py` compares them
-with `gates.canary.look` day by day.
+"""Thousands of canaries at once: the product's rules on numpy arrays, looked at daily.
+
+`canary_product.py` compares them with `gates.canary.look` day by day.
 
     ended = simulate(np.full(2000, 0.03), World(weekly=1000), CanaryRules(stake=0.02), seed=1)
     ended.promoted.mean(), np.median(ended.day)

@@ -1,4 +1,4 @@
-"""Users of a simulated production: when they come, in which arm they fall, what they score and when. numpy; never decides.
+"""Users of a simulated production: when they come, in which arm they fall, what they score and when. Never decides.
 
 A unit gives one to five scores, each good or bad, correlated within the unit; some scores never come, all others after
 an exponential delay of which 95% is the time that a unit is watched for. Arrays are runs by units by scores.
@@ -19,6 +19,10 @@ SEASON = (1.1, 1.1, 1.1, 1.1, 1.1, 0.8, 0.7)
 WEEKEND = -0.02
 """How much worse the same prompt scores on the last two days of a week, where a season is asked for."""
 
+HARD = -0.3
+NINETEEN_OF_TWENTY = 2.9957
+"""After so many mean delays 95% of the scores have come."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class World:
@@ -30,6 +34,9 @@ class World:
         season: weekends have fewer users, and they are harder to please.
         silent: chance that a bad score of the candidate never comes; `missing` is the chance for any other.
         maturity: days in which 95% of the scores come.
+        delays: days after which good and bad scores come, where that depends on what they say.
+        outage: the share of users who come while the resolver is down: all of them are served the old version, and
+            they are harder to please by `HARD`, whatever they are served.
     """
 
     weekly: int
@@ -41,11 +48,13 @@ class World:
     season: bool = False
     maturity: int = 2
     scores: int = MOST_SCORES
+    delays: tuple[float, float] | None = None
+    outage: float = 0.0
 
     @property
     def scored(self) -> float:
         """The share of units that give at least one score in time, where nothing is hidden."""
-        given = (1.0 - self.missing) * 0.95
+        given = (1.0 - self.missing) * (1.0 if self.delays else 0.95)
         return float(np.mean([1.0 - (1.0 - given) ** count for count in range(1, self.scores + 1)]))
 
     def units(self, day: int) -> int:
@@ -62,6 +71,7 @@ class Users:
     """Everybody who is first exposed on one day, in order.
 
     Attributes:
+        candidate: the arm that the toss says; `served`: whether the new version was really shown.
         share: chance of the candidate's arm, for each run.
         time: days since the beginning, for each unit; the same in all runs.
         good: (runs, units, scores) what each score says. `after`: when it comes, in days after the first exposure;
@@ -69,6 +79,7 @@ class Users:
     """
 
     candidate: Truths
+    served: Truths
     share: Floats
     time: Floats
     good: Truths
@@ -88,6 +99,7 @@ class Users:
         """Some runs only."""
         return Users(
             candidate=self.candidate[runs],
+            served=self.served[runs],
             share=self.share[runs],
             time=self.time,
             good=self.good[runs],
@@ -99,21 +111,32 @@ def users(world: World, day: int, effect: Floats, share: Floats, chance: np.rand
     """A day's users, for runs with these effects and shares."""
     runs, units, most = len(effect), world.units(day), world.scores
     candidate = chance.random((runs, units)) < share[:, None]
-    pleased = np.clip(world.quality(day) + effect[:, None] * candidate, 0.01, 0.99)
+    down = chance.random((runs, units)) < world.outage
+    served = candidate & ~down
+    pleased = np.clip(world.quality(day) + effect[:, None] * served + HARD * down, 0.01, 0.99)
     alike = (1.0 - world.icc) / world.icc
     inclined = chance.beta(pleased * alike, (1.0 - pleased) * alike)
     good = chance.random((runs, units, most), dtype=np.float32) < inclined[:, :, None]
     asked = np.arange(most)[None, None, :] < chance.integers(1, most + 1, (runs, units))[:, :, None]
     hidden = np.float32(world.missing)
     if world.silent is not None:
-        hidden = np.where(candidate[:, :, None] & ~good, np.float32(world.silent), hidden)
+        hidden = np.where(served[:, :, None] & ~good, np.float32(world.silent), hidden)
     comes = asked & (chance.random((runs, units, most), dtype=np.float32) >= hidden)
-    after = chance.standard_exponential((runs, units, most), dtype=np.float32) * np.float32(world.maturity / 2.9957)
-    after[~comes | (after > world.maturity)] = np.inf
     return Users(
         candidate=candidate,
+        served=served,
         share=share.copy(),
         time=day + (np.arange(units) + 0.5) / units,
         good=good,
-        after=after,
+        after=_delays(world, good, comes, chance),
     )
+
+
+def _delays(world: World, good: Truths, comes: Truths, chance: np.random.Generator) -> NDArray[np.float32]:
+    if world.delays:
+        after = np.where(good, np.float32(world.delays[0]), np.float32(world.delays[1]))
+    else:
+        mean = np.float32(world.maturity / NINETEEN_OF_TWENTY)
+        after = chance.standard_exponential(good.shape, dtype=np.float32) * mean
+    after[~comes | (after > world.maturity)] = np.inf
+    return after

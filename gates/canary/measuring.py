@@ -14,9 +14,6 @@ from optimizer.proof import Interval
 from optimizer.rollouts import Alarm, CanaryPlan, Reading, Unit
 from optimizer.types import Arm, Missing
 
-GOOD = 0.5
-"""A volunteered score of this much counts as a good one, less as a bad one."""
-
 UNKNOWN = 0.5
 """The guess for a number of which no past is kept."""
 
@@ -42,7 +39,8 @@ class Measured:
 
     Attributes:
         ill: evidence that the mean of the old version's matured units is below what counts as healthy.
-        good, bad: for volunteered scores: evidence that good scores rise, that bad ones fall, per assigned unit.
+        good, bad: for volunteered scores: evidence that more units give anything but the worst score, and that fewer
+            give anything but the best one, of all that were assigned, silent ones included.
         effect, interval: of the matured units that have a score.
     """
 
@@ -104,11 +102,16 @@ def value(unit: Unit) -> float | Missing:
 
 
 def _good(unit: Unit) -> float:
-    return float(not isinstance(unit.value, Missing) and unit.value >= GOOD)
+    """Whether it gave a score above the worst. Scores that fall silent because they are bad never raise this.
+
+    (A mean above the middle would rise: of a unit with a good score and two bad ones, the good one would be left.)
+    """
+    return float(not isinstance(unit.value, Missing) and unit.value > 0.0)
 
 
 def _bad(unit: Unit) -> float:
-    return float(not isinstance(unit.value, Missing) and unit.value < GOOD)
+    """Whether it gave a score below the best. Good scores that become louder never lower this."""
+    return float(not isinstance(unit.value, Missing) and unit.value < 1.0)
 
 
 def _reading(arm: Arm, units: Sequence[Unit]) -> Reading:

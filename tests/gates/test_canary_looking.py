@@ -287,10 +287,19 @@ def test_volunteered_scores_take_back_as_any_others() -> None:
     assert volunteered(WORSE).decision is Decision.TAKE_BACK
 
 
-def test_half_a_point_counts_as_good() -> None:
-    edge = stream(400, (0.5,), (0.49,))
-    assert volunteered(edge).promote > 1e6
-    assert volunteered(stream(400, (0.49,), (0.48,))).promote < 1.0
+def test_a_unit_whose_bad_scores_fall_silent_is_no_new_good_one() -> None:
+    """One good and two bad scores are a third; without the bad ones the same unit stands at 1, and is no happier."""
+    hidden = stream(1200, (1.0, 1.0), (1 / 3, 1.0))
+    assert seen(hidden).decision is Decision.PROMOTE
+    found = volunteered(hidden, futile=OFF)
+    assert found.decision is Decision.WAIT
+    assert found.promote < 1.0
+
+
+def test_a_unit_whose_good_scores_become_loud_is_no_bad_one_less() -> None:
+    louder = stream(1200, (2 / 3, 1.0), (0.0, 1.0))
+    assert seen(louder).decision is Decision.PROMOTE
+    assert volunteered(louder, futile=OFF).decision is Decision.WAIT
 
 
 # ---- the same units, the same look ---------------------------------------------------------------------------------
