@@ -37,5 +37,5 @@ def ran(folder: Path, *files: Path, arguments: tuple[str, ...] = (), given: str 
         timeout=60,
         check=False,
     )
-    assert (done.returncode, done.stderr) == (0, "")
+    assert done.returncode == 0, done.stderr
     return done.stdout

@@ -26,6 +26,7 @@ Resolve = Callable[[str, Questions], list[int]]
 
 EXAMPLES = Path(__file__).parents[1] / "examples" / "resolver"
 NODE_SCRIPT = Path(__file__).parent / "node" / "resolver.mjs"
+SECRET = "sk-lf-sandbox"
 MOST_LINES = 15
 SPLITS = {
     "support": canary("support", "9f2c/8", version=8, share=0.1),
@@ -70,11 +71,12 @@ def expected(prompt: str, unit: str) -> int:
     return split.at(point(split.salt, unit))
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+@pytest.fixture
+def server(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[str]:
     """A Langfuse in which every split stands, as its flag service writes it."""
-    with serve(create_app(tmp_path_factory.mktemp("langfuse") / "sandbox.db")) as url:
-        with httpx.Client(base_url=url, auth=("pk-lf-sandbox", "sk-lf-sandbox")) as http:
+    key = public_key(request)
+    with serve(create_app(tmp_path / "sandbox.db", public_key=key)) as url:
+        with httpx.Client(base_url=url, auth=(key, SECRET)) as http:
             for prompt, split in SPLITS.items():
                 bands = [{"below": band.below, "version": band.version} for band in split.bands]
                 keep(http, prompt, {"format": 1, "salt": split.salt, "bands": bands})
@@ -92,26 +94,37 @@ def keep(http: httpx.Client, prompt: str, content: object) -> None:
     http.post("/api/public/v2/prompts", json=sent).raise_for_status()
 
 
-def by_python(url: str, questions: Questions, _: Path) -> list[int]:
+def by_python(url: str, public_key: str, questions: Questions, _: Path) -> list[int]:
     version_for: Callable[[Any, str, str], int] = runpy.run_path(str(EXAMPLES / "resolver.py"))["version_for"]
-    langfuse = Langfuse(
-        public_key="pk-lf-sandbox", secret_key="sk-lf-sandbox", base_url=url, tracer_provider=TracerProvider()
-    )
-    try:
-        return [version_for(langfuse, prompt, unit) for prompt, unit in questions]
-    finally:
+    with httpx.Client() as http:
+        langfuse = Langfuse(
+            public_key=public_key,  # the SDK keeps one connection per key, for ever
+            secret_key=SECRET,
+            base_url=url,
+            tracer_provider=TracerProvider(),
+            httpx_client=http,
+        )
+        answers = [version_for(langfuse, prompt, unit) for prompt, unit in questions]
         langfuse.shutdown()
+        return answers
 
 
-def by_typescript(url: str, questions: Questions, folder: Path) -> list[int]:
-    given = json.dumps({"baseUrl": url, "questions": questions})
-    answers: list[int] = json.loads(ran(folder / "node", NODE_SCRIPT, EXAMPLES / "resolver.ts", given=given))
+def by_typescript(url: str, public_key: str, questions: Questions, folder: Path) -> list[int]:
+    given = {"client": {"publicKey": public_key, "secretKey": SECRET, "baseUrl": url}, "questions": questions}
+    answers: list[int] = json.loads(
+        ran(folder / "node", NODE_SCRIPT, EXAMPLES / "resolver.ts", given=json.dumps(given))
+    )
     return answers
 
 
 @pytest.fixture(params=[by_python, by_typescript])
 def resolve(request: pytest.FixtureRequest, tmp_path: Path) -> Resolve:
-    return lambda url, questions: request.param(url, questions, tmp_path)
+    """Answers in one go; every test has a Langfuse and a key of its own."""
+    return lambda url, questions: request.param(url, public_key(request), questions, tmp_path)
+
+
+def public_key(request: pytest.FixtureRequest) -> str:
+    return f"pk-{request.node.name}"
 
 
 def test_thousands_of_users_get_what_the_hash_says(resolve: Resolve, server: str) -> None:
