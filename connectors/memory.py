@@ -169,7 +169,7 @@ class MemoryRegistry:
         versions = self._versions.setdefault(name, [])
         made = PromptVersion(
             name=name,
-            version=len(versions) + 1,
+            version=_newest(versions) + 1,
             body=body,
             config_json=config_json,
             commit_message=commit_message,
@@ -184,6 +184,12 @@ class MemoryRegistry:
         self._version(name, version)
         self._point(name, label, version)
 
+    def delete(self, name: str, version: int) -> None:
+        """Remove a version and its labels; the number of the newest one is given out again, as in Langfuse."""
+        self._versions[name].remove(self._version(name, version))
+        if self._versions[name]:
+            self._point(name, "latest", _newest(self._versions[name]))
+
     async def head(self, name: str, *, label: str = "production") -> Head:
         """The labelled version and the newest number."""
         labelled = self._labelled(name, label)
@@ -191,7 +197,7 @@ class MemoryRegistry:
             raise NotFound(
                 f"no version of prompt '{name}' has the label '{label}'", "set the label or correct the name"
             )
-        return Head(production=labelled, newest=len(self._versions[name]), label=label)
+        return Head(production=labelled, newest=_newest(self._versions[name]), label=label)
 
     async def get(self, name: str, version: int) -> PromptVersion:
         """One version."""
@@ -213,7 +219,7 @@ class MemoryRegistry:
 
     async def ensure(self, name: str, body: Body, *, note: str) -> PromptVersion:
         """The newest version of a prompt; where there is no such prompt, its first version, which has no label."""
-        return self._versions[name][-1] if name in self._versions else self.add(name, body, commit_message=note)
+        return self._versions[name][-1] if self._versions.get(name) else self.add(name, body, commit_message=note)
 
     async def move_label(self, name: str, label: str, *, to: int, expect: int) -> bool:
         """Compare and set of one label; `expect=0` means that no version has it."""
@@ -234,10 +240,14 @@ class MemoryRegistry:
         return next((v for v in self._versions.get(name, ()) if label in v.labels), None)
 
     def _version(self, name: str, version: int) -> PromptVersion:
-        versions = self._versions.get(name, [])
-        if not 1 <= version <= len(versions):
+        found = next((v for v in self._versions.get(name, ()) if v.version == version), None)
+        if found is None:
             raise NotFound(f"there is no version {version} of prompt '{name}'", "correct the name or the number")
-        return versions[version - 1]
+        return found
+
+
+def _newest(versions: Sequence[PromptVersion]) -> int:
+    return max((version.version for version in versions), default=0)
 
 
 class ScriptedModel:

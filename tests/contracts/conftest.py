@@ -108,6 +108,7 @@ class Shelf:
     name: str
     add: Callable[..., int]
     label: Callable[[str, str, int], None]
+    delete: Callable[[str, int], None]
 
 
 @pytest.fixture
@@ -119,14 +120,14 @@ async def shelf(access: LangfuseAccess | None, project: Project | None) -> Async
         def add(name: str, body: Body, *, config: dict[str, object] | None = None, labels: tuple[str, ...] = ()) -> int:
             return twin.add(name, body, labels=labels, config_json=canonical(config or {})).version
 
-        yield Shelf(twin, name, add, twin.label)
+        yield Shelf(twin, name, add, twin.label, twin.delete)
         return
 
     def post(name: str, body: Body, *, config: dict[str, object] | None = None, labels: tuple[str, ...] = ()) -> int:
         return project.prompt(name, body, config=config or {}, labels=list(labels))
 
     async with LangfuseRegistry(access) as registry:
-        yield Shelf(registry, name, post, project.label)
+        yield Shelf(registry, name, post, project.label, project.delete)
 
 
 @pytest.fixture

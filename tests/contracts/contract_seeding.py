@@ -45,6 +45,10 @@ class Project:
         path = f"/api/public/v2/prompts/{quote(name, safe='')}/versions/{version}"
         self.http.patch(path, json={"newLabels": [label]}).raise_for_status()
 
+    def delete(self, name: str, version: int) -> None:
+        path = f"/api/public/v2/prompts/{quote(name, safe='')}"
+        self.http.delete(path, params={"version": version}).raise_for_status()
+
     def versions(self, name: str) -> list[int]:
         listed = self.get("/api/public/v2/prompts", name=name)["data"]
         return sorted(listed[0]["versions"])

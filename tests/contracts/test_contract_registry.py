@@ -159,3 +159,82 @@ async def test_a_label_cannot_move_to_a_version_that_does_not_exist(shelf):
     with pytest.raises(NotFound):
         await shelf.registry.move_label(shelf.name, "production", to=9, expect=1)
     assert (await shelf.registry.head(shelf.name)).production.version == 1
+
+
+async def labels(shelf, version: int) -> set[str]:
+    return set((await shelf.registry.get(shelf.name, version)).labels) - {"latest"}
+
+
+async def released(shelf):
+    """Version 1 in production, version 2 as its canary."""
+    start(shelf, "Answer.")
+    shelf.add(shelf.name, "Better.")
+    assert await shelf.registry.move_label(shelf.name, "canary", to=2, expect=0)
+
+
+async def test_a_canary_is_retired_by_moving_its_label_onto_productions_version(shelf):
+    await released(shelf)
+    assert await shelf.registry.move_label(shelf.name, "canary", to=1, expect=2)
+    assert (await shelf.registry.head(shelf.name, label="canary")).production.version == 1
+    assert await labels(shelf, 1) == {"production", "canary"}
+    assert await labels(shelf, 2) == set()
+
+
+async def test_promotion_leaves_the_other_labels_where_they_are(shelf):
+    await released(shelf)
+    assert await shelf.registry.move_label(shelf.name, "holdback", to=1, expect=0)
+    assert await shelf.registry.move_label(shelf.name, "production", to=2, expect=1)
+    assert await labels(shelf, 2) == {"production", "canary"}
+    assert await labels(shelf, 1) == {"holdback"}
+    assert await shelf.registry.move_label(shelf.name, "production", to=1, expect=2), "and back again"
+    assert await labels(shelf, 1) == {"production", "holdback"}
+    assert await labels(shelf, 2) == {"canary"}
+
+
+async def test_a_label_that_a_person_moved_back_is_not_moved_again(shelf):
+    await released(shelf)
+    shelf.add(shelf.name, "Best.")
+    shelf.label(shelf.name, "canary", 1)
+    assert not await shelf.registry.move_label(shelf.name, "canary", to=3, expect=2)
+    assert (await shelf.registry.head(shelf.name, label="canary")).production.version == 1
+
+
+async def test_a_version_that_was_deleted_takes_its_labels_with_it(shelf):
+    await released(shelf)
+    shelf.delete(shelf.name, 2)
+    with pytest.raises(NotFound):
+        await shelf.registry.get(shelf.name, 2)
+    with pytest.raises(NotFound):
+        await shelf.registry.head(shelf.name, label="canary")
+    with pytest.raises(NotFound):
+        await shelf.registry.move_label(shelf.name, "production", to=2, expect=1)
+    assert (await shelf.registry.head(shelf.name)).newest == 1
+    assert not await shelf.registry.move_label(shelf.name, "canary", to=1, expect=2), "it is not where it was"
+    assert await shelf.registry.move_label(shelf.name, "canary", to=1, expect=0)
+
+
+async def test_nothing_is_published_on_a_base_that_was_deleted(shelf):
+    start(shelf, "Answer.")
+    shelf.add(shelf.name, "Other.")
+    base = await shelf.registry.head(shelf.name)
+    shelf.delete(shelf.name, 1)
+    with pytest.raises(NotFound):
+        await publish(shelf, base)
+    assert (await shelf.registry.head(shelf.name, label="latest")).newest == 2
+
+
+async def test_the_number_of_a_deleted_version_may_come_back_with_another_text(shelf):
+    await released(shelf)
+    shelf.delete(shelf.name, 2)
+    shelf.add(shelf.name, "Quite another.")
+    assert (await shelf.registry.get(shelf.name, 2)).body == "Quite another.", "a number alone is no proof of a text"
+    assert await labels(shelf, 2) == set()
+
+
+async def test_the_first_version_of_a_prompt_is_made_once_and_without_labels(shelf):
+    made = await shelf.registry.ensure(shelf.name, "{}", note="The first.")
+    assert (made.version, made.body, made.commit_message) == (1, "{}", "The first.")
+    assert await labels(shelf, 1) == set()
+    assert await shelf.registry.ensure(shelf.name, "Another.", note="Again.") == made
+    shelf.add(shelf.name, "A person's.")
+    assert (await shelf.registry.ensure(shelf.name, "{}", note="Again.")).body == "A person's."
