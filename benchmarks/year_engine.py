@@ -55,12 +55,12 @@ class Conduct:
 
     Attributes:
         futility: canaries are given up when a gain is ruled out.
-        restarted: after so many days all bets begin anew, under the same stake; 0 is never.
+        restarted: bets that lose begin anew at the next look, under the same stake.
         by_arrival: a unit is bet on when its score arrives, with the share that holds then.
     """
 
     futility: bool = True
-    restarted: int = 0
+    restarted: bool = False
     by_arrival: bool = False
 
 
@@ -82,14 +82,16 @@ class Canaries:
         self._futile = np.zeros((count, bets))
         self._harm = np.zeros((count, bets))
         self._uneven = np.zeros((2, count, bets))
+        self._unscored = np.zeros((2, count))
         self._matured = np.zeros(count)
         self._past = np.zeros((2, count))  # sum and number of matured values
         self._arrived = np.zeros((2, count))  # the same of those that have arrived
         # of the last days, youngest first: counts by arm, value and delay; their factors of harm; their shares; effects
-        self._counts = np.zeros((_AGES, count, 2, values, _AGES))
-        self._factors = np.zeros((_AGES, count, bets, 2 * values))
-        self._shares = np.full((_AGES, count), 0.5)
-        self._effects = np.zeros((_AGES, count))
+        self._counts: list[Floats] = [np.zeros((count, 2, values, _AGES)) for _ in range(_AGES)]
+        self._factors: list[Floats] = [np.zeros((count, bets, 2 * values)) for _ in range(_AGES)]
+        self._shares: list[Floats] = [np.full(count, 0.5) for _ in range(_AGES)]
+        self._effects: list[Floats] = [np.zeros(count) for _ in range(_AGES)]
+        self.numbers = self._numbers()
         self.weight = np.zeros(count)
         self.effect = np.zeros(count)
         """Sums over the matured units: of v, and of v times the true effect."""
@@ -120,15 +122,16 @@ class Canaries:
             kept[these] = 0.0
         for pair in (self._uneven, self._past, self._arrived):
             pair[:, these] = 0.0
-        self._counts[:, these] = 0.0
-        self._effects[:, these] = 0.0
+        for counts in self._counts:
+            counts[these] = 0.0
 
     def day(self, old: Floats, new: Floats) -> Codes:
         """A day of traffic with these qualities of the two versions, and the look at its end."""
         self._roll()
         if self._conduct.restarted:
-            age = self._world.today - self.began
-            self._forget(self.running & (age > 0) & (age % self._conduct.restarted == 0))
+            losing = self.evidence(self._promote) < 1.0
+            for kept in (self._promote, self._futile, self._harm):
+                kept[losing] = 0.0
         self._expose(old, new)
         if self._conduct.by_arrival:
             self._bet_by_arrival()
@@ -137,22 +140,22 @@ class Canaries:
         return self._look()
 
     def _roll(self) -> None:
-        for ring in (self._counts, self._factors, self._shares, self._effects):
-            ring[1:] = ring[:-1].copy()
+        rings: tuple[list[Floats], ...] = (self._counts, self._factors, self._shares, self._effects)
+        for ring in rings:
+            ring.insert(0, ring.pop())
 
     def _expose(self, old: Floats, new: Floats) -> None:
         world, share = self._world, self.share
         common = world.common
         units = np.where(self.phase == Phase.IDLE, 0.0, world.scored) / world.scores.observed
-        unscored = np.zeros((2, world.count))
         for arm, (quality, part) in enumerate(((old, 1.0 - share), (new, share))):
             chances = world.scores.chances(quality + common, world.grudge)
             rates = (units * part)[:, None] * chances
-            self._counts[0, :, arm] = self._chance.poisson(rates[:, :-1, None] * world.scores.delays)
-            unscored[arm] = self._chance.poisson(rates[:, -1])
+            self._counts[0][:, arm] = self._chance.poisson(rates[:, :-1, None] * world.scores.delays)
+            self._unscored[arm] = self._chance.poisson(rates[:, -1])
         self._shares[0] = np.where(share > 0.0, share, 0.5)
         self._effects[0] = new - old
-        control, candidate = self._counts[0].sum(axis=(2, 3)).T + unscored
+        control, candidate = self._counts[0].sum(axis=(2, 3)).T + self._unscored
         p = self._shares[0][:, None]
         for place, sign in enumerate((1.0, -1.0)):
             moves = candidate[:, None] * np.log1p(sign * _BETS * (1.0 - p))
@@ -160,10 +163,10 @@ class Canaries:
 
     def _bet(self) -> None:
         self._factors[0] = self._logs(-1.0, 0.0, 0, self._guess(self._arrived))
-        coming = np.stack([self._counts[age, :, :, :, age] for age in range(_AGES)])
         for age in range(_AGES):
-            self._harm += _summed(self._factors[age], coming[age])
-        self._add(self._arrived, coming.sum(axis=0))
+            coming = self._counts[age][..., age]
+            self._harm += _summed(self._factors[age], coming)
+            self._add(self._arrived, coming)
         matured = self._counts[-1].sum(axis=3)
         guess = self._guess(self._past)
         self._promote += _summed(self._logs(1.0, 0.0, -1, guess), matured)
@@ -172,7 +175,7 @@ class Canaries:
         self._mature(matured)
 
     def _bet_by_arrival(self) -> None:
-        coming = np.sum([self._counts[age, :, :, :, age] for age in range(_AGES)], axis=0)
+        coming = np.sum([self._counts[age][..., age] for age in range(_AGES)], axis=0)
         guess = self._guess(self._past)
         self._harm += _summed(self._logs(-1.0, 0.0, 0, guess), coming)
         self._promote += _summed(self._logs(1.0, 0.0, 0, guess), coming)
@@ -205,15 +208,16 @@ class Canaries:
         return logs
 
     def _look(self) -> Codes:
-        """The product's order of rules, the last overwriting none before it."""
+        """The product's rules in the product's order: the first that speaks decides."""
         rules = self._rules
         days = self._world.today + 1.0 - self.began
         running, held = self.running, self.phase == Phase.HOLDBACK
-        harmful = self.evidence(self._harm) >= rules.harm
+        self.numbers = self._numbers()
+        harmful = self.numbers["harm"] >= rules.harm
         enough = (days >= rules.least_days) & (self._matured >= rules.least_units)
-        uneven = (self.evidence(self._uneven[0]) + self.evidence(self._uneven[1])) / 2.0 >= rules.share_alarm
-        futile = (self.evidence(self._futile) >= rules.futile) & self._conduct.futility
-        proven = enough & (self.evidence(self._promote) >= 1.0 / self.stake)
+        uneven = self.numbers["share"] >= rules.share_alarm
+        futile = (self.numbers["futile"] >= rules.futile) & self._conduct.futility
+        proven = enough & (self.numbers["promote"] >= 1.0 / self.stake)
         said = np.select(
             [
                 running & uneven,
@@ -231,6 +235,15 @@ class Canaries:
         self.phase[wide] = Phase.FULL
         self.phase[said != End.NOT] = Phase.IDLE
         return said
+
+    def _numbers(self) -> dict[str, Floats]:
+        """The evidence, named as in a `Look`."""
+        return {
+            "promote": self.evidence(self._promote),
+            "harm": self.evidence(self._harm),
+            "futile": self.evidence(self._futile),
+            "share": (self.evidence(self._uneven[0]) + self.evidence(self._uneven[1])) / 2.0,
+        }
 
     @staticmethod
     def evidence(logs: Floats) -> Floats:

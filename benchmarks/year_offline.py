@@ -35,12 +35,14 @@ def changes(draws: NDArray[np.float32], effects: Floats) -> Changes:
 
 def best(development: Changes) -> NDArray[np.intp]:
     """Which candidate did best; the first of several."""
-    return development.sum(axis=-1, dtype=np.int64).argmax(axis=-1)
+    found: NDArray[np.intp] = development.sum(axis=-1, dtype=np.int64).argmax(axis=-1)
+    return found
 
 
 def higher(fresh: Changes) -> Truths:
     """The naive rule: whether the mean is higher."""
-    return fresh[:, :NAIVE_CASES].sum(axis=1, dtype=np.int64) > 0
+    found: Truths = fresh[:, :NAIVE_CASES].sum(axis=1, dtype=np.int64) > 0
+    return found
 
 
 def screened(fresh: Changes) -> tuple[Truths, Floats]:

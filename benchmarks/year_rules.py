@@ -192,9 +192,9 @@ class Ours(Rule):
         world, canaries = self.world, self._canaries
         free = canaries.phase == Phase.IDLE if self._patient else ~canaries.running
         these = free & (self._waiting_z > -np.inf)
-        stake = next_stake_of(self.spent)
-        canaries.stake = np.where(these, stake, canaries.stake)
-        self.spent += np.where(these, stake, 0.0)
+        stakes = next_stakes(self.spent[these])
+        canaries.stake[these] = stakes
+        self.spent[these] += stakes
         self.canaries += these
         self._candidate = self._candidate.where(these, self._waiting)
         self._candidate.born = np.where(these, float(world.today), self._candidate.born)
@@ -225,9 +225,9 @@ class Ours(Rule):
         return super().close() | own | {f"ended_{end.name.lower()}": self.ends[end] for end in End if end}
 
 
-def next_stake_of(spent: Floats) -> Floats:
+def next_stakes(spent: Floats) -> Floats:
     """The product's stake for each prompt-year. The year is shorter than a ledger's, so all that was staked counts."""
-    return np.asarray([next_stake(left) for left in np.maximum(BUDGET - spent, 0.0)])
+    return np.fromiter((next_stake(left) for left in np.maximum(BUDGET - spent, 0.0)), dtype=float, count=len(spent))
 
 
 def lived(
