@@ -7,7 +7,6 @@ it anew at every look, so nothing is counted here.
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import groupby
 from typing import Any
 
 import sqlalchemy as sa
@@ -79,16 +78,18 @@ class Exposures(Records):
     @waiting_out
     def load(self, run_id: str) -> tuple[Answered, ...]:
         """Every answer under a release with its scores, oldest first."""
-        joined = exposure.outerjoin(
-            exposure_score,
-            (exposure_score.c.run_id == exposure.c.run_id) & (exposure_score.c.trace_id == exposure.c.trace_id),
-        )
-        judged = (exposure_score.c.score_id, exposure_score.c.worth, exposure_score.c.at.label("given_at"))
-        found = sa.select(exposure, *judged).select_from(joined).where(exposure.c.run_id == run_id)
-        ordered = found.order_by(exposure.c.at, exposure.c.trace_id, exposure_score.c.score_id)
+        shown = sa.select(exposure).where(exposure.c.run_id == run_id).order_by(exposure.c.at, exposure.c.trace_id)
+        judged = sa.select(exposure_score).where(exposure_score.c.run_id == run_id)
+        scores: dict[str, list[Given]] = {}
         with self._read() as connection:
-            rows = connection.execute(ordered).all()
-        return tuple(_answered(list(group)) for _, group in groupby(rows, key=lambda row: row.trace_id))
+            # joined here: for the database it would be a walk through all scores for every answer
+            for row in connection.execute(judged.order_by(exposure_score.c.score_id)):
+                found = Given(score_id=row.score_id, trace_id=row.trace_id, worth=row.worth, at=row.at)
+                scores.setdefault(row.trace_id, []).append(found)
+            return tuple(
+                Answered(exposure=_exposure(row), scores=tuple(scores.get(row.trace_id, ())))
+                for row in connection.execute(shown)
+            )
 
     @waiting_out
     def forget(self, units: Iterable[str]) -> int:
@@ -141,22 +142,15 @@ def _row(run_id: str, one: Exposure) -> dict[str, Any]:
     }
 
 
-def _answered(rows: Sequence[sa.Row[Any]]) -> Answered:
-    first = rows[0]
-    shown = Exposure(
-        trace_id=first.trace_id,
-        unit=first.unit,
-        place=first.place,
-        at=first.at,
-        version=first.version,
-        model=first.model,
-        failed=first.failed,
-        latency_s=Missing.NOT_RECORDED if first.latency_s is None else first.latency_s,
-        cost_usd=Missing.NOT_RECORDED if first.cost_usd is None else first.cost_usd,
+def _exposure(row: sa.Row[Any]) -> Exposure:
+    return Exposure(
+        trace_id=row.trace_id,
+        unit=row.unit,
+        place=row.place,
+        at=row.at,
+        version=row.version,
+        model=row.model,
+        failed=row.failed,
+        latency_s=Missing.NOT_RECORDED if row.latency_s is None else row.latency_s,
+        cost_usd=Missing.NOT_RECORDED if row.cost_usd is None else row.cost_usd,
     )
-    scores = (
-        Given(score_id=row.score_id, trace_id=first.trace_id, worth=row.worth, at=row.given_at)
-        for row in rows
-        if row.score_id is not None
-    )
-    return Answered(exposure=shown, scores=tuple(scores))
