@@ -41,6 +41,7 @@ class Trap:
     right: Reading = sound
     shares: tuple[float, float] = (0.1, 0.5)
     days: int = 42
+    effect: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,8 +108,8 @@ def caught(trap: Trap, rules: CanaryRules, runs: int, seed: int) -> Caught:
     for first in range(0, runs, AT_ONCE):
         days = stream(trap, min(AT_ONCE, runs - first), [seed, first])
         may = old_enough(days, trap.world, least_days=rules.least_days, least_units=rules.least_units)
-        broken += _promoted(trap.broken, days, trap.world, may, rules.stake)
-        right += _promoted(trap.right, days, trap.world, may, rules.stake)
+        broken += promoted(trap.broken, days, trap.world, may, rules.stake)
+        right += promoted(trap.right, days, trap.world, may, rules.stake)
     return Caught(
         name=trap.name,
         weekly=trap.world.weekly,
@@ -121,13 +122,14 @@ def caught(trap: Trap, rules: CanaryRules, runs: int, seed: int) -> Caught:
 
 def stream(trap: Trap, runs: int, seed: Sequence[int]) -> list[Users]:
     """Some runs' users, day by day."""
-    chance, none = np.random.default_rng(list(seed)), np.zeros(runs)
+    chance, effect = np.random.default_rng(list(seed)), np.full(runs, trap.effect)
     first, full = trap.shares
     return [
-        users(trap.world, day, none, np.full(runs, first if day < RAMP_DAYS else full), chance)
+        users(trap.world, day, effect, np.full(runs, first if day < RAMP_DAYS else full), chance)
         for day in range(trap.days)
     ]
 
 
-def _promoted(reading: Reading, days: Sequence[Users], world: World, may: Truths, stake: float) -> int:
+def promoted(reading: Reading, days: Sequence[Users], world: World, may: Truths, stake: float) -> int:
+    """How many runs a reading promotes at any look at which it may."""
     return int(((reading(days, world) >= 1.0 / stake) & may).any(axis=1).sum())

@@ -234,4 +234,4 @@ def _some(effects: Floats, world: World, rules: CanaryRules, chance: np.random.G
         going.only(~over)
         if not len(going.which):
             break
-    return Ended(end=end, day=day, candidate_units=units, excess_bad=-effects * units)
+    return Ended(end=end, day=day, candidate_units=units, excess_bad=np.maximum(-effects, 0.0) * units)

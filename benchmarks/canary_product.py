@@ -4,11 +4,13 @@ Numbers are compared as logarithms, decisions word by word, up to and including 
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
+from canary_broken import Trap, stream
 from canary_engine import PRIOR, Canaries, End
+from canary_readings import sound, two_counts
 from canary_world import Users, World, users
 
 from gates.canary import look
@@ -76,6 +78,19 @@ def compare(world: World, rules: CanaryRules, effects: tuple[float, ...], *, see
             apart = max(apart, _apart(going, theirs, len(days)))
         ends[end.name] += 1
     return Compared(looks=looks, differed=differed, apart=apart, ends=ends)
+
+
+def compare_readings(world: World, rules: CanaryRules, *, days: int, seed: int) -> Compared:
+    """The readings that are called sound, against the product's evidence for a promotion, at each look of one run."""
+    seen = stream(Trap(name="", world=world, broken=sound, days=days), 1, [seed])
+    sampled = plan(rules, world)
+    volunteered = replace(sampled, metric=replace(sampled.metric, sampled=False))
+    apart = 0.0
+    for reading, canary in ((sound, sampled), (two_counts, volunteered)):
+        for look_, ours in enumerate(reading(seen, world)[0], start=1):
+            theirs = _product(seen[:look_], canary, widened=True).promote
+            apart = max(apart, abs(math.log(ours) - math.log(theirs)))
+    return Compared(looks=2 * days, differed=0, apart=apart, ends={})
 
 
 def _apart(going: Canaries, theirs: Look, day: int) -> float:
