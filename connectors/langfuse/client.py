@@ -78,6 +78,10 @@ class LangfuseClient:
         """POST JSON, once."""
         return await self._patiently("POST", path, bucket, {"json": body})
 
+    async def delete(self, path: str, body: Json = None, *, bucket: Bucket) -> Answer:
+        """DELETE a path below the base address, with JSON when there is any; once."""
+        return await self._patiently("DELETE", path, bucket, {} if body is None else {"json": body})
+
     async def post_spans(self, path: str, message: bytes, *, bucket: Bucket) -> Answer:
         """POST a protobuf message of OpenTelemetry, gzipped, once."""
         return await self._patiently("POST", path, bucket, {"data": gzip.compress(message, mtime=0), "headers": _SPANS})

@@ -77,6 +77,11 @@ def spans_of(run: ExperimentRun, case: Case, answer: Evaluation) -> Iterator[Spa
     )
 
 
+def item_id(case_id: str) -> str:
+    """What a case that is no dataset's item is called in an experiment."""
+    return digest("item", case_id)[:16]
+
+
 def _ids(run: ExperimentRun, case: Case) -> tuple[str, str, str]:
     """Of the trace, its root and its task."""
     return (
@@ -100,7 +105,7 @@ def _attributes(run: ExperimentRun, case: Case, answer: Evaluation) -> dict[str,
         "langfuse.experiment.description": run.description,
         "langfuse.experiment.metadata": json.dumps(run.metadata),
         "langfuse.experiment.dataset.id": run.dataset_id if linked else "",
-        "langfuse.experiment.item.id": case.id if linked else digest("item", case.id)[:16],
+        "langfuse.experiment.item.id": case.id if linked else item_id(case.id),
         "langfuse.experiment.item.expected_output": _text(case.reference),
         "langfuse.experiment.item.metadata": json.dumps(metadata),
         "langfuse.experiment.item.root_observation_id": _ids(run, case)[2],

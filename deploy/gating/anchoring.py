@@ -37,4 +37,9 @@ async def keep_fixed(house: House, prompt: str, candidate: Candidate, fixed: Ite
 
 def anchor(prompt: str, case: Case) -> Case:
     """The complaint's case as an anchor. Its id is made of the prompt's name, too: item ids are a project's."""
-    return replace(case, id=f"anchor-{digest(prompt, case.id)[:24]}", origin=CaseOrigin.ANCHOR)
+    return replace(case, id=anchor_id(prompt, case.id), origin=CaseOrigin.ANCHOR)
+
+
+def anchor_id(prompt: str, case_id: str) -> str:
+    """The id of the anchor that a complaint's case becomes."""
+    return f"anchor-{digest(prompt, case_id)[:24]}"

@@ -11,6 +11,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from deploy.store.database import Records, chunks, insert_new, waiting_out
+from deploy.store.forgotten import forgotten
 from deploy.store.schema import derivation, source_text
 from optimizer.identity import digest
 
@@ -46,11 +47,13 @@ class Texts(Records):
 
 
 def keep_texts(connection: sa.Connection, texts: Iterable[SourceText], *, at: datetime) -> None:
-    """Store texts that are not there yet."""
+    """Store texts that are not there yet, but none of people who are to be forgotten."""
+    said = [text for text in texts if text.text]
+    gone = forgotten(connection, {text.source_key for text in said})
     rows = [
         {"id": text.id, "kind": text.kind, "text": text.text, "source_key": text.source_key, "created_at": at}
-        for text in texts
-        if text.text
+        for text in said
+        if text.source_key not in gone
     ]
     insert_new(connection, source_text, rows)
 

@@ -8,6 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from deploy.store.database import Records, chunks, upsert, waiting_out
+from deploy.store.forgotten import without_forgotten
 from deploy.store.schema import generation, score
 from deploy.store.texts import SourceText, keep_links, keep_texts, load_texts
 from optimizer.types import Generation, Score, ScoreKind
@@ -73,6 +74,7 @@ def keep_traces(
     connection: sa.Connection, generations: Sequence[Generation], scores: Sequence[Score], *, at: datetime
 ) -> None:
     """`Traces.save` inside the caller's transaction."""
+    generations, scores = without_forgotten(connection, generations, scores)
     said = [(g.id, (_input(g), _output(g))) for g in generations]
     judged = [(s.id, (_comment(s), _value(s))) for s in scores]
     keep_texts(connection, [text for _, texts in (*said, *judged) for text in texts], at=at)

@@ -26,6 +26,7 @@ from sandbox.langfuse import (
     score_configs,
     score_rows,
     scores,
+    traces,
 )
 from sandbox.langfuse.database import Database
 from sandbox.langfuse.endpoint import PROJECT_ID, Call, Server, endpoint
@@ -104,6 +105,7 @@ def create_app(
             *prompts.ROUTES,
             *scores.ROUTES,
             *observations.ROUTES,
+            *traces.ROUTES,
             *otlp.ROUTES,
             *metrics.ROUTES,
             *datasets.ROUTES,
