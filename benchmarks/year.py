@@ -35,7 +35,7 @@ from pathlib import Path
 from gate_figures import aligned
 from year_checks import Agreement, looks, screens
 from year_outcomes import NAMES, Claim, Outcome, claims, outcome, years
-from year_variants import Broken, broken, kept
+from year_variants import Broken, broken, others
 from year_world import SCENARIOS
 
 SEED = 20_262
@@ -102,8 +102,8 @@ def arithmetic(screened: Agreement, looked: Agreement) -> list[Claim]:
             holds=screened.agreed == screened.asked,
         ),
         Claim(
-            text=f"a look is the product's in {looked.agreed} of {looked.asked}; evidence is {looked.apart:.2f} times apart "
-            "at most (1.5 is tolerated: what a unit is compared with is of the day before)",
+            text=f"a look is the product's in {looked.agreed} of {looked.asked}; evidence {looked.apart:.2f} times off"
+            " at most (1.5 is tolerated: what a unit is compared with is of the day before)",
             holds=looked.agreed >= 0.95 * looked.asked and looked.apart <= 1.5,
         ),
     ]
@@ -123,8 +123,8 @@ def main() -> int:
     print("\n".join(better_mean(outcomes)), end="\n\n")
     wrong = list(broken(PROMPTS * (SMALL_YEARS if given.small else VARIANT_YEARS), SEED))
     print(f"{broken_table(wrong)}\n")
-    whole = [] if given.small else list(kept(PROMPTS * VARIANT_YEARS, SEED))
-    print("".join(f"{one.sentence}\n" for one in whole))
+    sound = [] if given.small else list(others(PROMPTS * VARIANT_YEARS, SEED))
+    print("".join(f"{one.sentence}\n" for one in sound))
     tries = 10 if given.small else 40
     made = [
         *arithmetic(screens(10 * tries, SEED), looks(SCENARIOS[0], tries, SEED)),
@@ -142,7 +142,7 @@ def main() -> int:
             "variant_years": VARIANT_YEARS,
             "scenarios": [asdict(one) for one in outcomes],
             "broken": [one.figures() for one in wrong],
-            "kept": [asdict(one) for one in whole],
+            "others": [asdict(one) for one in sound],
             "claims": [asdict(claim) for claim in made],
         }
         Path(given.out).write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")

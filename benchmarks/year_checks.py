@@ -4,11 +4,13 @@ The engine counts units by day; here each of them becomes a `Unit` again, and `g
 """
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from math import log
 
 import numpy as np
+from canary_product import plan
+from canary_world import World as Watched
 from gate_product import Counts, Product
 from year_engine import MATURITY, SOUND, Canaries, Codes, End, Phase
 from year_offline import RULES, changes, screened
@@ -17,8 +19,8 @@ from year_world import BASE, VALUES, Floats, Scenario, World
 from deploy.release_settings import CanarySettings
 from gates.canary.looking import look
 from gates.screen import LOOKS
-from optimizer.rollouts import CanaryPlan, Decision, Metric, Unit
-from optimizer.types import Arm, Missing, ScoreKind, Verdict
+from optimizer.rollouts import Decision, Unit
+from optimizer.types import Arm, Missing, Verdict
 
 STAKE = 0.02
 _BEGAN = datetime(2026, 1, 5, tzinfo=UTC)
@@ -77,6 +79,7 @@ class _Recorded(Canaries):
 def looks(scenario: Scenario, tries: int, seed: int) -> Agreement:
     """Canaries of several effects: the look that ended each, and the one before it, beside the product's."""
     chance = random.Random(f"{seed} looks")
+    planned = plan(CanarySettings().rules(STAKE), Watched(weekly=scenario.units, maturity=MATURITY))
     world = World(scenario, tries, seed)
     canaries = _Recorded(world, seed)
     old = np.full(tries, BASE)
@@ -97,7 +100,7 @@ def looks(scenario: Scenario, tries: int, seed: int) -> Agreement:
             for back, codes, numbers in ((0, said, canaries.numbers), (1, *(before or (said, canaries.numbers)))):
                 units = _units(canaries, int(place), today - back, chance)
                 seen = look(
-                    _plan(float(prior[place])),
+                    replace(planned, prior=float(prior[place])),
                     units,
                     at=_BEGAN + timedelta(days=today - back + 1),
                     began=_BEGAN,
@@ -136,18 +139,3 @@ def _units(canaries: _Recorded, place: int, today: int, chance: random.Random) -
                 for worth, _ in found
             ]
     return units
-
-
-def _plan(prior: float) -> CanaryPlan:
-    return CanaryPlan(
-        candidate="c",
-        version=2,
-        base_version=1,
-        salt="s",
-        metric=Metric(score="good", kind=ScoreKind.NUMERIC, sampled=True),
-        maturity_days=float(MATURITY),
-        settle_s=0.0,
-        prior=prior,
-        healthy=0.0,
-        rules=CanarySettings().rules(STAKE),
-    )

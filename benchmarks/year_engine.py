@@ -1,8 +1,9 @@
 """Many canaries at once, one per prompt-year, looked at daily: the bets of `gates.canary.wealth`, from counts.
 
-The one liberty: what is guessed for a unit comes from the units of the days before, not also from those of its own day.
-Then a day is counts of values, and a year of thousands of prompts fits into seconds. `year_checks.py` compares the
-numbers and the decisions with the product's own looks. It never decides by anything but the product's rules.
+`canary_engine.py` bets on each unit, which is exact, and too slow for a year. The one liberty here: what is guessed for
+a unit comes from the units of the days before, not also from those of its own day. Then a day is counts of values, and
+a year of thousands of prompts fits into seconds. `year_checks.py` compares the numbers and the decisions with the
+product's own looks. It never decides by anything but the product's rules.
 """
 
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from year_world import VALUES, Floats, World
 
+from deploy.release_settings import ReleaseSettings
 from gates.canary.wealth import PRIOR_UNITS
 from gates.statistics import GRID
 from optimizer.rollouts import CanaryRules
@@ -51,14 +53,20 @@ class End(IntEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conduct:
-    """How the engine is used. Everything but the default is a broken product.
+    """What a product does; the default is ours.
 
     Attributes:
+        expires: a candidate that waits is dropped after so many days.
+        patient: no canary begins before the holdback of the release before it is over.
         futility: canaries are given up when a gain is ruled out.
         restarted: bets that lose begin anew at the next look, under the same stake.
         by_arrival: a unit is bet on when its score arrives, with the share that holds then.
+
+    The last three are mistakes, where they are not as they are by default.
     """
 
+    expires: float = ReleaseSettings().expires_days
+    patient: bool = False
     futility: bool = True
     restarted: bool = False
     by_arrival: bool = False

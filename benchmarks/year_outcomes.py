@@ -49,10 +49,10 @@ class Outcome:
     lead: dict[str, Mean]
 
 
-def years(scenario: Scenario, count: int, seed: int, conduct: Conduct = SOUND, **how: bool) -> Years:
+def years(scenario: Scenario, count: int, seed: int, conduct: Conduct = SOUND, *, naive: bool = True) -> Years:
     """So many prompt-years under each rule, in parts, each with a seed of its own."""
     parts = [
-        lived(scenario, min(AT_ONCE, count - first), seed + 10 * place, conduct, **how)
+        lived(scenario, min(AT_ONCE, count - first), seed + 10 * place, conduct, naive=naive)
         for place, first in enumerate(range(0, count, AT_ONCE))
     ]
     return {

@@ -152,9 +152,9 @@ class NaiveAB(Rule):
 
 
 class Ours(Rule):
-    """The product's rule. The best candidate waits while a canary runs, and is dropped when production changes."""
+    """The product's rule. The best candidate waits while a canary runs, until it expires or production changes."""
 
-    def __init__(self, world: World, seed: int, conduct: Conduct = SOUND, *, patient: bool = False) -> None:
+    def __init__(self, world: World, seed: int, conduct: Conduct = SOUND) -> None:
         super().__init__(world)
         count = world.count
         self._canaries = Canaries(world, conduct, seed, CanarySettings().rules(BUDGET))
@@ -162,7 +162,7 @@ class Ours(Rule):
         self._waiting = Versions.start(count)
         self._waiting_z = np.full(count, -np.inf)
         self._before = self.replaced  # what the version before production had replaced
-        self._patient = patient
+        self._conduct = conduct
         self.spent, self.canaries, self.false = np.zeros(count), np.zeros(count), np.zeros(count)
         self.ends = np.zeros((len(End), count))
 
@@ -170,6 +170,7 @@ class Ours(Rule):
         """What passes the screen waits for its canary, in the place of what did less well."""
         chosen = self.choose(week)
         passed, z = screened(chosen.fresh)
+        self._expire()
         better = passed & (z > self._waiting_z)
         self._waiting = self._waiting.where(better, chosen.version)
         self._waiting_z = np.where(better, z, self._waiting_z)
@@ -190,7 +191,8 @@ class Ours(Rule):
     def _begin(self) -> None:
         """A new canary ends the holdback of the release before it."""
         world, canaries = self.world, self._canaries
-        free = canaries.phase == Phase.IDLE if self._patient else ~canaries.running
+        self._expire()
+        free = canaries.phase == Phase.IDLE if self._conduct.patient else ~canaries.running
         these = free & (self._waiting_z > -np.inf)
         stakes = next_stakes(self.spent[these])
         canaries.stake[these] = stakes
@@ -200,6 +202,10 @@ class Ours(Rule):
         self._candidate.born = np.where(these, float(world.today), self._candidate.born)
         self._waiting_z[these] = -np.inf
         canaries.open(these, Phase.FIRST, today=world.today, prior=self._worth(self.production))
+
+    def _expire(self) -> None:
+        """Nobody acts on evidence that is too old."""
+        self._waiting_z[self.world.today - self._waiting.born >= self._conduct.expires] = -np.inf
 
     def _obey(self, said: Codes) -> None:
         canaries = self._canaries
@@ -231,11 +237,11 @@ def next_stakes(spent: Floats) -> Floats:
 
 
 def lived(
-    scenario: Scenario, count: int, seed: int, conduct: Conduct = SOUND, *, patient: bool = False, naive: bool = True
+    scenario: Scenario, count: int, seed: int, conduct: Conduct = SOUND, *, naive: bool = True
 ) -> dict[str, dict[str, Floats]]:
     """A year of `count` prompts under each rule."""
     world = World(scenario, count, seed)
-    rules: dict[str, NaiveOffline | NaiveAB | Ours] = {"ours": Ours(world, seed, conduct, patient=patient)}
+    rules: dict[str, NaiveOffline | NaiveAB | Ours] = {"ours": Ours(world, seed, conduct)}
     if naive:
         rules |= {"offline": NaiveOffline(world), "ab": NaiveAB(world, seed)}
     for today in range(DAYS):

@@ -1,5 +1,6 @@
-"""Other products than ours: broken ones, which the benchmark has to catch, and one that keeps every holdback whole."""
+"""Other products than ours: broken ones, which the benchmark has to catch, and sound ones with other habits."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -78,9 +79,10 @@ def broken(count: int, seed: int) -> Iterator[Broken]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kept:
-    """What it costs when no canary begins before the holdback of the release before it is over: gain and harm."""
+class Other:
+    """A sound product with another habit: gain and harm as parts of ours."""
 
+    habit: str
     name: str
     gain_ratio: Mean
     harm_ratio: Mean
@@ -88,17 +90,24 @@ class Kept:
     @property
     def sentence(self) -> str:
         """In words."""
-        return f"with every holdback kept whole: gain {self.gain_ratio}, harm {self.harm_ratio} of ours: {self.name}"
+        return f"{self.habit}: gain {self.gain_ratio}, harm {self.harm_ratio} of ours: {self.name}"
 
 
-def kept(count: int, seed: int) -> Iterator[Kept]:
-    """Some scenarios with candidates that wait for the holdback, too, beside ours."""
-    for key in ("0-honest-5-1000", "1-biased-5-1000", "0-honest-5-3000", "fading-3000"):
-        scenario = _BY_KEY[key]
-        waiting = years(scenario, count, seed, patient=True, naive=False)["ours"]
-        ours = years(scenario, count, seed, naive=False)["ours"]
-        yield Kept(
-            name=scenario.name,
-            gain_ratio=ratio(waiting["gain"], ours["gain"]),
-            harm_ratio=ratio(waiting["harm"], ours["harm"]),
-        )
+_HABITS = (
+    ("a canary waits until the holdback before it is over", Conduct(patient=True)),
+    ("a candidate that waits never expires", Conduct(expires=math.inf)),
+)
+
+
+def others(count: int, seed: int) -> Iterator[Other]:
+    """Some scenarios with each of the habits."""
+    for key in ("0-honest-5-1000", "1-biased-5-1000", "1-biased-5-3000"):
+        ours = years(_BY_KEY[key], count, seed, naive=False)["ours"]
+        for habit, conduct in _HABITS:
+            found = years(_BY_KEY[key], count, seed, conduct, naive=False)["ours"]
+            yield Other(
+                habit=habit,
+                name=_BY_KEY[key].name,
+                gain_ratio=ratio(found["gain"], ours["gain"]),
+                harm_ratio=ratio(found["harm"], ours["harm"]),
+            )
