@@ -21,6 +21,9 @@ class Generated:
     Attributes:
         trace_id: 32 hexadecimal digits; `observation_id` is the generation's, 16.
         messages_json: the input as JSON chat messages.
+        cost_usd: None when the application does not say.
+        failed: the call ended in an error.
+        alone: there is no span around it.
     """
 
     trace_id: str
@@ -38,6 +41,9 @@ class Generated:
     model: str
     input_tokens: int
     output_tokens: int
+    cost_usd: float | None = None
+    failed: bool = False
+    alone: bool = False
 
 
 def export_request(generated: Iterable[Generated], *, service: str) -> bytes:
@@ -59,9 +65,10 @@ def _spans(one: Generated) -> Iterator[Span]:
         "langfuse.trace.name": "answer-question",
         "langfuse.observation.output": one.output,
     }
-    root_id = one.trace_id[:16]
-    root = {**shared, "langfuse.observation.type": "span", "langfuse.observation.input": one.question}
-    yield _span(one, root_id, b"", "answer-question", root)
+    root_id = "" if one.alone else one.trace_id[:16]
+    if root_id:
+        root = {**shared, "langfuse.observation.type": "span", "langfuse.observation.input": one.question}
+        yield _span(one, root_id, b"", "answer-question", root)
     generation: dict[str, str | int] = {
         **shared,
         "langfuse.observation.type": "generation",
@@ -71,6 +78,10 @@ def _spans(one: Generated) -> Iterator[Span]:
         "langfuse.observation.prompt.name": one.prompt_name,
         "langfuse.observation.prompt.version": one.prompt_version,
     }
+    if one.cost_usd is not None:
+        generation["langfuse.observation.cost_details"] = json.dumps({"total": one.cost_usd})
+    if one.failed:
+        generation["langfuse.observation.level"] = "ERROR"
     yield _span(one, one.observation_id, bytes.fromhex(root_id), "chat", generation)
 
 

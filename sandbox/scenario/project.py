@@ -40,9 +40,10 @@ class LangfuseProject:
     ) -> None:
         await self._http.aclose()
 
-    async def prompt(self, name: str, *, label: str = "production") -> LinkedPrompt | None:
-        """The labelled version of a text prompt, None when there is none."""
-        found = await self._find(f"/api/public/v2/prompts/{quote(name, safe='')}", {"label": label})
+    async def prompt(self, name: str, *, label: str = "production", version: int = 0) -> LinkedPrompt | None:
+        """A text prompt by its number, or else by its label; None when there is none."""
+        which = {"version": str(version)} if version else {"label": label}
+        found = await self._find(f"/api/public/v2/prompts/{quote(name, safe='')}", which)
         if found is None:
             return None
         return LinkedPrompt(name=name, version=int(found["version"]), text=str(found["prompt"]))
