@@ -24,7 +24,7 @@ from connectors.flags.launchdarkly_flag import (
     read_flag,
     shares_of,
 )
-from connectors.flags.launchdarkly_http import LaunchDarklyAccess, LaunchDarklyClient
+from connectors.flags.launchdarkly_http import KEY, LaunchDarklyAccess, LaunchDarklyClient
 from optimizer.errors import (
     BadAnswer,
     BadCredentials,
@@ -56,6 +56,9 @@ class LaunchDarkly:
         registry: says which versions the labels `canary` and `holdback` stand for. Before a split is written, its
             label must be on its version.
         production: the label of those prompts whose applications read another one than `production`.
+
+    Raises:
+        BadSettings: a flag's key is none, or two prompts have the same flag.
     """
 
     def __init__(
@@ -66,6 +69,13 @@ class LaunchDarkly:
         *,
         production: Mapping[str, str] | None = None,
     ) -> None:
+        for prompt, flag in flags.items():
+            if not KEY.fullmatch(flag):
+                raise BadSettings(
+                    f"`release.flag` of prompt '{prompt}' is no key of a flag", "copy it from LaunchDarkly"
+                )
+        if len(set(flags.values())) < len(flags):
+            raise BadSettings("two prompts name the same LaunchDarkly flag", "give each its own `release.flag`")
         self._access = access
         self._client = LaunchDarklyClient(access)
         self._flags = dict(flags)

@@ -33,7 +33,9 @@ SEMANTIC_PATCH = "application/json; domain-model=launchdarkly.semanticpatch"
 
 CHECK_ADDRESS = "check `launchdarkly.base_url`"
 
-_KEY = re.compile(r"[a-zA-Z0-9_.-]{1,256}")
+KEY = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,255}")
+"""Keys of projects, environments and flags; they are parts of addresses."""
+
 _WINDOW_S = 10.0
 """LaunchDarkly counts requests in windows of ten seconds; what to wait when it does not say."""
 
@@ -64,7 +66,7 @@ class LaunchDarklyAccess:
         if not (self.token.isascii() and self.token.isprintable() and self.token):
             raise BadSettings("the LaunchDarkly token is missing", "set `launchdarkly.token` to a service token")
         for name in ("project", "environment"):
-            if not _KEY.fullmatch(getattr(self, name)):
+            if not KEY.fullmatch(getattr(self, name)):
                 raise BadSettings(f"`launchdarkly.{name}` is no key", f"copy the key of the {name} from LaunchDarkly")
 
 

@@ -1,5 +1,7 @@
 """Flags that a person made or changed, writes that somebody crosses, answers that get lost, and refusals."""
 
+import asyncio
+
 import httpx
 import pytest
 from langfuse_scripted import answering
@@ -209,6 +211,23 @@ async def test_a_flag_is_made_once_whatever_becomes_of_the_answer(desk: Desk, fl
     assert [entry["kind"] for entry in desk.store.history] == ["createFlag"]
 
 
+@pytest.mark.parametrize(("moment", "done"), [("before", 2), ("after", 3)])
+async def test_a_caller_who_dies_while_its_change_is_held_leaves_it_done_once_or_not(desk: Desk, moment, done):
+    async with desk.flags() as dying:
+        begin = await at_ten_percent(dying)
+        desk.store.faults.update({"at_write": 3, "moment": moment, "how": "hold"})
+        task = asyncio.create_task(dying.write(second(begin), expect=first(begin), why="50%"))
+        while desk.store.writes < 3 or desk.store.done < done:  # noqa: ASYNC110  # the service has a thread of its own
+            await asyncio.sleep(0.01)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    async with desk.flags() as flags:
+        assert desk.store.done == done
+        assert await flags.write(second(begin), expect=first(begin), why="50%")
+    assert desk.store.done == 3
+
+
 async def test_a_reason_is_in_the_flags_history(desk: Desk, flags: LaunchDarkly):
     await at_ten_percent(flags)
     assert desk.store.history[-1]["comment"] == "10%"
@@ -317,6 +336,19 @@ async def test_nobody_at_the_address_is_unreachable():
 def test_settings_that_cannot_be_are_named(fields, words):
     with pytest.raises(BadSettings, match=words):
         LaunchDarklyAccess(**{"base_url": "http://127.0.0.1", "token": TOKEN, **fields})
+
+
+@pytest.mark.parametrize("flag", ["", "..", "a/b", "a b", "../../members"])
+def test_a_key_that_is_none_reaches_no_address(flag: str):
+    access = LaunchDarklyAccess(base_url="http://127.0.0.1", token=TOKEN)
+    with pytest.raises(BadSettings, match=r"`release.flag` of prompt 'support/answer' is no key"):
+        LaunchDarkly(access, {PROMPT: flag}, MemoryRegistry())
+
+
+def test_two_prompts_do_not_share_a_flag():
+    access = LaunchDarklyAccess(base_url="http://127.0.0.1", token=TOKEN)
+    with pytest.raises(BadSettings, match="the same LaunchDarkly flag"):
+        LaunchDarkly(access, {PROMPT: FLAG, "other": FLAG}, MemoryRegistry())
 
 
 # ---- what a flag can show ------------------------------------------------------------------------------------------
