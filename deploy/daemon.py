@@ -9,7 +9,7 @@ import logging
 import signal
 import socket
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext
 from functools import partial
 
 import uvicorn
@@ -19,6 +19,7 @@ from connectors.promptfoo.runtime import locate
 from deploy.clock import CycleClock
 from deploy.cycle import PLAN, stages
 from deploy.metrics import metrics_of
+from deploy.ofrep.process import answering
 from deploy.releases.tending import tend
 from deploy.releases.ticking import Ticker
 from deploy.settings import Settings
@@ -67,7 +68,7 @@ async def work(house: House, listener: socket.socket, stop: asyncio.Event) -> No
     if publishes:
         ticker.start()
     try:
-        async with serving(web_of(house, worker, clock, ticker), listener) as address:
+        async with serving(web_of(house, worker, clock, ticker), listener) as address, answers(settings):
             log.info("ready", extra={"action": "ready", "address": address, "prompts": len(settings.prompts)})
             await stop.wait()
     finally:
@@ -75,6 +76,12 @@ async def work(house: House, listener: socket.socket, stop: asyncio.Event) -> No
         clock.stop()
         ticker.stop()
         await worker.stop(GRACE_S)
+
+
+def answers(settings: Settings) -> AbstractAsyncContextManager[object]:
+    """The evaluation endpoint, where an application asks it."""
+    asked = any(p.release.watched and p.release.resolver == "ofrep" for p in settings.prompts)
+    return answering(settings) if asked and settings.role != "proposer" else nullcontext()
 
 
 def web_of(house: House, worker: Worker, clock: CycleClock, ticker: Ticker) -> Starlette:
@@ -90,6 +97,7 @@ def web_of(house: House, worker: Worker, clock: CycleClock, ticker: Ticker) -> S
             **({"ticker": ticker.running} if publishes else {}),
         },
         metrics=metrics_of(house.store, house.settings, house.clock),
+        nudge=ticker.nudge if publishes else None,
     )
 
 

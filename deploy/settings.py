@@ -251,10 +251,11 @@ class PromptSettings(Section):
 
 
 class WebSettings(Section):
-    """The status page: read-only, on this machine only."""
+    """The status page: read-only, on this machine only. `hosts`: other names by which a proxy may ask for it."""
 
     host: str = "127.0.0.1"
     port: int = Field(default=8321, ge=0, le=65535)
+    hosts: tuple[str, ...] = ()
 
 
 class Settings(BaseSettings):

@@ -16,7 +16,7 @@ from deploy.store.effects import Frozen
 from deploy.store.fence import Run
 from deploy.store.releases import OURS, ReleaseEvent, ReleaseRow
 from deploy.wiring import House
-from optimizer.errors import Transient
+from optimizer.errors import Permanent, Transient
 from optimizer.identity import Json
 from optimizer.ports import FlagService
 from optimizer.prompts import Body
@@ -105,9 +105,10 @@ class Errand:
         return await asyncio.to_thread(self.house.store.releases.events, self.release.run_id)
 
     async def candidate(self) -> Candidate:
-        """What its cycle found."""
-        release = self.release
-        return await asyncio.to_thread(self.house.store.lineage.load_candidate, release.candidate_id, release.cycle_id)
+        """What its cycle found. Raises Permanent when its words were erased with those of a person."""
+        release, lineage = self.release, self.house.store.lineage
+        found = await asyncio.to_thread(lineage.load_candidate, release.candidate_id, release.cycle_id)
+        return whole(found, release.candidate_id)
 
     async def body(self) -> Body:
         """The text that is released: a person's, when one changed the candidate in a pull request."""
@@ -133,6 +134,13 @@ class Errand:
         if was is None:
             was = number(await self.once(f"{key}/was", partial(labels.found, registry, name, label)))
         return bool(await self.once(key, partial(labels.moved, registry, name, label, to, was), forward=forward))
+
+
+def whole(candidate: Candidate, id_: str) -> Candidate:
+    """The candidate, if it still reads as it did when it was judged. Raises Permanent."""
+    if candidate.id != id_:
+        raise Permanent("the candidate was erased together with a person's words", "reject it, and run another cycle")
+    return candidate
 
 
 def number(value: Json) -> int:

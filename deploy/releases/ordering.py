@@ -10,9 +10,9 @@ from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 
-from deploy.lifecycle import ReleaseState
+from deploy.lifecycle import RELEASE_TRANSITIONS, ReleaseState
 from deploy.releases import labels
-from deploy.releases.errand import Errand, number
+from deploy.releases.errand import Errand, number, whole
 from deploy.releases.promoting import promote
 from deploy.releases.remembering import remember
 from deploy.releases.taking_back import take_back
@@ -20,7 +20,7 @@ from deploy.store.fence import Run
 from deploy.store.orders import NOT_DONE, Order, OrderKind
 from deploy.store.releases import ReleaseRow
 from deploy.wiring import House
-from optimizer.errors import IllegalMove, Permanent
+from optimizer.errors import BadInput, IllegalMove, Permanent
 from optimizer.types import Verdict
 
 Deed = Callable[[Errand, Order], Awaitable[Errand]]
@@ -41,7 +41,9 @@ async def obey(house: House, run: Run, order: Order) -> str:
             errand = Errand(house=house, run=replace(run, cycle_id=row.run_id), release=row)
             after = await DEEDS[order.kind](errand, order)
             outcome = f"{after.release.state}: {after.release.reason}"
-    except (IllegalMove, Permanent) as error:
+    except IllegalMove:
+        outcome = f"{NOT_DONE}the release has gone on; see `tracegrad releases {order.prompt}`"
+    except Permanent as error:
         outcome = f"{NOT_DONE}{error}"
     await asyncio.to_thread(house.store.orders.handled, order.id, outcome, house.clock.now())
     return outcome
@@ -62,12 +64,14 @@ def meant(house: House, order: Order) -> ReleaseRow:
 
 async def approve(errand: Errand, order: Order) -> Errand:
     """A person lets a proposal go on."""
+    possible(errand, order, ReleaseState.APPROVED)
     reason = order.why or "approved"
     return await errand.move(ReleaseState.APPROVED, reason, actor=order.actor, approver=order.actor)
 
 
 async def reject(errand: Errand, order: Order) -> Errand:
     """A person refuses a proposal; what they say is remembered."""
+    possible(errand, order, ReleaseState.REJECTED)
     after = await errand.move(ReleaseState.REJECTED, order.why or "rejected", actor=order.actor)
     await remember(after, because=ReleaseState.REJECTED, words=order.why, actor=order.actor)
     return after
@@ -75,6 +79,7 @@ async def reject(errand: Errand, order: Order) -> Errand:
 
 async def promote_now(errand: Errand, order: Order) -> Errand:
     """A person promotes without waiting for production's proof, which claims nothing."""
+    possible(errand, order, ReleaseState.PROMOTED)
     return await promote(
         errand, order.why or "a person promoted it", actor=order.actor, evidence={"by_order": order.id}
     )
@@ -82,7 +87,17 @@ async def promote_now(errand: Errand, order: Order) -> Errand:
 
 async def roll_back(errand: Errand, order: Order) -> Errand:
     """A person takes a release back."""
+    possible(errand, order, ReleaseState.ROLLED_BACK)
     return await take_back(errand, ReleaseState.ROLLED_BACK, order.why or "a person took it back", actor=order.actor)
+
+
+def possible(errand: Errand, order: Order, to: ReleaseState) -> None:
+    """Make sure of the move before anything is done outside. Raises BadInput."""
+    state = errand.release.state
+    if to not in RELEASE_TRANSITIONS[state] or to is state:
+        raise BadInput(
+            f"a release that is {state} cannot be told to {order.kind}", f"see `tracegrad releases {order.prompt}`"
+        )
 
 
 async def roll_back_to(house: House, run: Run, order: Order, version: int) -> str:
@@ -110,7 +125,8 @@ async def accept_unproven(house: House, run: Run, order: Order) -> str:
     if any(finding.verdict is Verdict.FAIL for finding in report.findings):
         raise Permanent(f"a gate has vetoed the candidate of {order.run_id}", "write a prompt that keeps what it broke")
     cycle = await asyncio.to_thread(store.cycles.get, order.run_id)
-    candidate = await asyncio.to_thread(store.lineage.load_candidate, cycle.candidate_id, cycle.id)
+    found = await asyncio.to_thread(store.lineage.load_candidate, cycle.candidate_id, cycle.id)
+    candidate = whole(found, cycle.candidate_id)
     row = await asyncio.to_thread(
         lambda: store.releases.propose(
             cycle.id,

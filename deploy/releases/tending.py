@@ -19,7 +19,7 @@ from deploy.releases.ordering import obey
 from deploy.releases.progressing import hold_back, progress
 from deploy.releases.promoting import promote
 from deploy.releases.publishing import publish
-from deploy.releases.telling import tell
+from deploy.releases.telling import RECENT, tell
 from deploy.store.effects import Frozen
 from deploy.store.fence import Run
 from deploy.wiring import House
@@ -66,7 +66,7 @@ async def tend(house: House, run: Run, state: dict[str, Json]) -> dict[str, Json
     for row in await asyncio.to_thread(house.store.releases.in_state, run.prompt, *STEPS):
         await walk(Errand(house=house, run=replace(run, cycle_id=row.run_id), release=row))
     await close_stale(house, run)
-    for row in await asyncio.to_thread(house.store.releases.of_prompt, run.prompt, limit=10):
+    for row in await asyncio.to_thread(house.store.releases.of_prompt, run.prompt, limit=RECENT):
         await tell(house, replace(run, cycle_id=row.run_id), row)
     return {**state, "told": told, "gates": await waiting_gates(house, run)}
 

@@ -6,10 +6,11 @@ nothing. What is due is read from the store alone; nothing outside is asked for 
 
 import asyncio
 import logging
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from deploy.cycle import MERGED_PLAN
 from deploy.lifecycle import ReleaseState
+from deploy.releases.telling import to_tell
 from deploy.settings import Settings
 from deploy.store.facade import Store
 from deploy.store.pull_requests import OPEN
@@ -53,8 +54,11 @@ class Ticker:
     async def round(self) -> None:
         """One tick of every prompt that has something open, beside one another."""
         now = self._clock.now()
-        due = await asyncio.to_thread(lambda: [p.name for p in self._settings.prompts if is_due(self._store, p.name)])
+        due = await asyncio.to_thread(lambda: [p.name for p in self._settings.prompts if self._is_due(p.name, now)])
         await asyncio.gather(*(self._tick(prompt, f"{now:%Y-%m-%dT%H:%M:%S}Z") for prompt in due))
+
+    def _is_due(self, prompt: str, now: datetime) -> bool:
+        return is_due(self._store, self._settings, prompt, now)
 
     async def _tick(self, prompt: str, slot: str) -> None:
         """One tick, and the cycles that it asks for."""
@@ -79,9 +83,11 @@ class Ticker:
             self._asked.clear()
 
 
-def is_due(store: Store, prompt: str) -> bool:
+def is_due(store: Store, settings: Settings, prompt: str, now: datetime) -> bool:
     """Whether a tick of the prompt could do anything. Blocks."""
     if store.orders.pending(prompt) or store.pull_requests.in_state(prompt, OPEN):
+        return True
+    if to_tell(store, settings, prompt, now):
         return True
     releases = store.releases
     if releases.in_state(prompt, *MOVING):

@@ -28,6 +28,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from deploy import overview
 from deploy.settings import Settings
 from deploy.store.facade import Store
+from deploy.web.hooks import github_route
 from gates.rendering.page import as_fragment
 from gates.rendering.style import STYLE
 from gates.rendering.unseen import visible
@@ -42,6 +43,8 @@ HEADERS = {
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
 }
+
+OWN_HOSTS = ("127.0.0.1", "localhost", "[::1]")
 
 SENTENCES = {404: "There is no such page.", 405: "This page can only be read."}
 
@@ -85,10 +88,35 @@ def cycle_of(store: Store, settings: Settings, cycle_id: str) -> dict[str, Any]:
     return {"c": shown, "report": Markup(as_fragment(report)) if report else ""}
 
 
+def hooks(store: Store, settings: Settings, nudge: Callable[[], object] | None) -> list[Route]:
+    """Where a forge tells that something happened to a pull request; nowhere without a secret."""
+    secret = settings.forge.webhook_secret.get_secret_value()
+    if not secret or nudge is None:
+        return []
+
+    async def prompt_of(branch: str) -> str:
+        return await asyncio.to_thread(store.pull_requests.prompt_of, branch)
+
+    async def look(_prompt: str) -> None:
+        nudge()
+
+    return [github_route(secret, prompt_of=prompt_of, nudge=look)]
+
+
 def create_app(
-    store: Store, settings: Settings, clock: Clock, *, vitals: Vitals, metrics: CollectorRegistry
+    store: Store,
+    settings: Settings,
+    clock: Clock,
+    *,
+    vitals: Vitals,
+    metrics: CollectorRegistry,
+    nudge: Callable[[], object] | None = None,
 ) -> Starlette:
-    """The application over one store."""
+    """The application over one store.
+
+    Args:
+        nudge: has the releases looked at now; None where this process does not tend them.
+    """
     templates = Jinja2Templates(env=environment())
 
     async def health(_request: Request) -> Response:
@@ -135,11 +163,12 @@ def create_app(
             Route("/metrics", prometheus),
             Route("/static/report.css", look),
             Mount("/static", StaticFiles(directory=HERE / "static")),
+            *hooks(store, settings, nudge),
         ],
         middleware=[
             Middleware(SafeHeaders),
             # a page elsewhere must not read this one by pointing its own name at this machine
-            Middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost", "[::1]"], www_redirect=False),
+            Middleware(TrustedHostMiddleware, allowed_hosts=[*OWN_HOSTS, *settings.web.hosts], www_redirect=False),
         ],
         exception_handlers={HTTPException: trouble},
     )

@@ -14,10 +14,14 @@ from conftest import SetClock
 
 from connectors.langfuse.server import Server
 from connectors.memory import MemoryCaseSource, MemoryRegistry, MemoryTraceSource, ScriptedModel
+from connectors.memory_flags import MemoryFlags
+from connectors.memory_forge import MemoryForge
 from deploy.gating.order import Evaluators
+from deploy.releases.tending import tend
 from deploy.settings import PromptSettings, Settings
 from deploy.store.facade import Store
 from deploy.store.fence import Run
+from deploy.store.orders import Order, OrderKind
 from deploy.store.schema_releases import metadata
 from deploy.wiring import House, silent
 from optimizer.identity import Json
@@ -130,6 +134,8 @@ class World:
         self.registry.add("support", BODY, labels=["production"])
         self.model = ScriptedModel(critic_and_rewriter)
         self.judge = ScriptedEvaluator()
+        self.flags = MemoryFlags()
+        self.forge: MemoryForge | None = None
 
     @property
     def house(self) -> TwinHouse:
@@ -150,6 +156,8 @@ class World:
             registry=self.registry,
             model=self.model,
             experiments=None,
+            forge=self.forge,
+            flag_services={"ofrep": self.flags},
             capacity=asyncio.Semaphore(self.calls_at_once),
             progress=silent,
             judge=self.judge,
@@ -162,6 +170,29 @@ class World:
             connection.execute(sa.text("delete from workflow_status where workflow_uuid = :id"), {"id": row.id})
             connection.execute(sa.text("insert into workflow_status values (:id, 'mine')"), {"id": row.id})
         return Run(cycle_id=row.id, prompt="support", workflow_id=row.id, token="mine")
+
+    async def tick(self, house: House | None = None) -> State:
+        """One tick of the prompt's releases."""
+        with self.store.engine.begin() as connection:
+            connection.execute(sa.text("delete from workflow_status where workflow_uuid = 'tick'"))
+            connection.execute(sa.text("insert into workflow_status values ('tick', 'mine')"))
+        run = Run(cycle_id="", prompt="support", workflow_id="tick", token="mine")
+        return await tend(house or self.house, run, {})
+
+    def order(self, kind: OrderKind, *, run_id: str = "", argument: Json = None, why: str = "") -> Order:
+        """A person tells a release what to do."""
+        at = self.clock.now()
+        given = Order(
+            id=f"{kind}-{at.isoformat()}-{run_id}",
+            prompt="support",
+            run_id=run_id,
+            kind=kind,
+            argument=argument,
+            actor="ada",
+            why=why,
+            at=at,
+        )
+        return self.store.orders.give(given)
 
     async def walk(self, run: Run, *stages: Stage) -> State:
         """The stages one after the other, until one ends the cycle."""

@@ -12,7 +12,8 @@ from workflow_samples import owner, status, until
 from deploy.lifecycle import CycleState
 from deploy.store.facade import Store
 from deploy.store.fence import LeaseLost, Run
-from deploy.workflows import Stage, State, Worker, fence
+from deploy.store.fence import hold
+from deploy.workflows import Stage, State, Worker
 from optimizer.errors import Unreachable
 
 Work = Callable[[Run], Awaitable[State]]
