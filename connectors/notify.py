@@ -94,7 +94,7 @@ class Notifier:
         try:
             async with self._session.post(address.url, data=body, headers=headers, allow_redirects=False) as answer:
                 failure = _failure(answer.status)
-        except aiohttp.InvalidURL:
+        except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError):
             raise BadSettings("an address under `notify` is none", "give one that begins with https://") from None
         except (aiohttp.ClientError, TimeoutError, OSError):
             raise Unreachable("an address under `notify` cannot be reached") from None
@@ -109,7 +109,7 @@ def text(notice: Notice) -> str:
     lines += [excerpt(" ".join(notice.reason.split()), REASON_CHARS)] if notice.reason else []
     lines += [f"{name}: {link}" for name, link in notice.links]
     lines += [f"tracegrad releases {notice.release}"]
-    return "".join(SLACK.get(sign, sign) for sign in "\n".join(lines))
+    return "\n".join(_plain(line) for line in lines)
 
 
 def document(notice: Notice) -> dict[str, Json]:
@@ -132,6 +132,11 @@ def signature(secret: str, body: bytes, *, at: datetime) -> str:
     moment = str(int(at.timestamp()))
     signed = hmac.new(secret.encode(), moment.encode() + b"." + body, hashlib.sha256).hexdigest()
     return f"t={moment},v1={signed}"
+
+
+def _plain(line: str) -> str:
+    """A line that a chat shows as it is; what cannot be seen, or turns text around, is marked."""
+    return "".join(SLACK.get(sign, sign if sign.isprintable() else "\ufffd") for sign in line)
 
 
 def _failure(status: int) -> TracegradError | None:

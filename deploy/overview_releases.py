@@ -7,8 +7,6 @@ from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import Any
 
-import sqlalchemy as sa
-
 from deploy.lifecycle import RELEASE_TRANSITIONS, ReleaseState, is_final
 from deploy.overview import changes_of, moment, trace_url
 from deploy.settings import Settings
@@ -17,7 +15,6 @@ from deploy.store.facade import Store
 from deploy.store.freezes import EVERY, Freeze
 from deploy.store.orders import Order
 from deploy.store.releases import ReleaseEvent, ReleaseRow
-from deploy.store.schema_releases import pull_request
 from gates.words import plain
 from optimizer.rollouts import CanaryPlan, Look, Reading
 from optimizer.types import Missing
@@ -203,6 +200,5 @@ def against(e_value: float, limit: float | None) -> dict[str, Any]:
 
 def pull_request_of(store: Store, run_id: str) -> str:
     """Where its pull request is; empty when there is none."""
-    found = sa.select(pull_request.c.url).where(pull_request.c.run_id == run_id)
-    with store.engine.connect() as connection:
-        return connection.execute(found).scalar() or ""
+    asked = store.pull_requests.of(run_id)
+    return asked.request.url if asked else ""
