@@ -12,7 +12,7 @@ from functools import partial
 
 from deploy.collecting import OVERLAP, SETTLE
 from deploy.releases.units import Phase, Stage, canary_phase, holdback_phase
-from deploy.store.exposures import Exposures, Given
+from deploy.store.exposures import Given
 from deploy.store.releases import ReleaseRow
 from deploy.wiring import House
 from optimizer.rollouts import CanaryPlan, Metric, Split, Unit
@@ -71,7 +71,7 @@ async def watch(house: House, release: ReleaseRow, plan: CanaryPlan, stages: Seq
     Raises:
         Transient, Permanent: as the trace source; then nothing was kept.
     """
-    prompt, kept = house.settings.prompt(release.prompt), Exposures(house.store.engine)
+    prompt, kept = house.settings.prompt(release.prompt), house.store.exposures
     reach = reach_of(release.watched_until, stages[0].since, plan, house.clock.now())
     place = partial(house.flags(prompt).place, Split(prompt=prompt.name, salt=plan.salt))
     shown = house.traces.exposures(reach.answers, prompt.name, place=place, by=prompt.release.canary.unit)

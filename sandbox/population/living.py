@@ -53,6 +53,9 @@ class Population:
     Args:
         seed: the same one gives the same people, who do the same things when they are shown the same.
         score: the name of the scores that they give: 1.0 for a liked answer, 0.0 for another.
+
+    Attributes:
+        everybody: users who have asked so far.
     """
 
     def __init__(
@@ -74,6 +77,7 @@ class Population:
         self._seed = seed
         self._score = score
         self._unsaid: list[tuple[datetime, dict[str, object]]] = []
+        self.everybody: set[str] = set()
 
     async def live(self, start: datetime, end: datetime) -> Lived:
         """Post all answers of [start, end), and every score whose time has come. Intervals must follow each other.
@@ -83,6 +87,7 @@ class Population:
         """
         came = visits(self._habits, seed=self._seed, start=start, end=end)
         shown = await self._shown(sorted({visit.user for visit in came}))
+        self.everybody |= shown.keys()
         prompts = {number: await self._read(number) for number in sorted(set(shown.values()))}
         answered = [(visit, prompts[shown[visit.user]]) for visit in came]
         await self._project.record(self._generated(visit, prompt) for visit, prompt in answered)
