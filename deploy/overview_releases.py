@@ -4,7 +4,7 @@ Reads the store alone. People's and strangers' words are in it: whoever renders 
 """
 
 from collections.abc import Iterable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from deploy.lifecycle import RELEASE_TRANSITIONS, ReleaseState, is_final
@@ -97,8 +97,8 @@ def share(row: ReleaseRow, events: Sequence[ReleaseEvent]) -> float:
 def waits_for(row: ReleaseRow, events: Sequence[ReleaseEvent], last: Look | None, asked: str) -> str:
     """What has to happen before the release moves on, in a sentence without a full stop; empty for nothing."""
     if row.state is ReleaseState.PROPOSED:
-        where = f"merge or close {asked}" if asked else "`tracegrad approve` or `tracegrad reject --why`"
-        return f"a person, until {moment(row.expires_at)}: {where}"
+        where = "merge or close its pull request" if asked else "`tracegrad approve` or `tracegrad reject --why`"
+        return f"a person, until {minute(row.expires_at)}: {where}"
     if row.state is ReleaseState.APPROVED:
         return "whoever may publish"
     if row.state is ReleaseState.HALTED:
@@ -110,11 +110,11 @@ def waits_for(row: ReleaseRow, events: Sequence[ReleaseEvent], last: Look | None
     began = next((event.at for event in events if event.state is row.state), row.updated_at)
     if row.state is ReleaseState.PROGRESSING:
         return (
-            f"production: {evidence_for(row.plan, last)}; not before {moment(began + days(row.plan.rules.least_days))}"
+            f"production: {evidence_for(row.plan, last)}; not before {minute(began + days(row.plan.rules.least_days))}"
         )
     until = began + days(row.plan.holdback_days)
     kept = row.plan.holdback_share if share(row, events) < 1 else 0.0
-    return f"the end of its holdback: {kept:.0%} keep the old version until {moment(until)}" if kept else ""
+    return f"the end of its holdback: {kept:.0%} keep the old version until {minute(until)}" if kept else ""
 
 
 def evidence_for(plan: CanaryPlan, last: Look | None) -> str:
@@ -125,6 +125,11 @@ def evidence_for(plan: CanaryPlan, last: Look | None) -> str:
         f"promotes at evidence {plain(1 / rules.stake)}, now {plain(now)}; "
         f"{matured} of at least {rules.least_units} users have had their time"
     )
+
+
+def minute(at: datetime) -> str:
+    """A time in UTC to the minute, for a sentence."""
+    return f"{moment(at)[:16]} UTC"
 
 
 def days(number: float) -> timedelta:

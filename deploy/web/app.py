@@ -29,6 +29,7 @@ from deploy import overview
 from deploy.settings import Settings
 from deploy.store.facade import Store
 from deploy.web.hooks import github_route
+from deploy.web.release_pages import release_routes
 from gates.rendering.page import as_fragment
 from gates.rendering.style import STYLE
 from gates.rendering.unseen import visible
@@ -159,6 +160,7 @@ def create_app(
         routes=[
             Route("/", status),
             Route("/cycles/{cycle_id:path}", cycle),
+            *release_routes(store, settings, page),
             Route("/healthz", health),
             Route("/metrics", prometheus),
             Route("/static/report.css", look),

@@ -203,11 +203,11 @@ def test_the_list_says_where_each_release_stands_and_what_it_waits_for(
     tracegrad("freeze", "sales", "--why", "odd answers")
     said = tracegrad("releases").out
     assert "proposed, not published\n" in said
-    assert "waits for a person, until 2026-12-05 02:30:00: `tracegrad approve` or `tracegrad reject --why`" in said
+    assert "waits for a person, until 2026-12-05 02:30 UTC: `tracegrad approve` or `tracegrad reject --why`" in said
     assert "progressing, version 4, shown to 10%, FROZEN" in said
     assert (
         "waits for production: promotes at evidence 50, now 12; 70 of at least 100 users have had their time; "
-        "not before 2026-11-28 05:30:00" in said
+        "not before 2026-11-28 05:30 UTC" in said
     )
     assert "sales is frozen, by grace at " in said
     assert "odd answers" in said
@@ -220,7 +220,7 @@ def test_a_holdback_and_a_halt_say_what_they_wait_for(tracegrad: Command, store:
     released(store, R.HALTED, at=clock.now(), prompt="sales")
     said = tracegrad("releases").out
     assert "promoted, version 4, shown to 90%" in said
-    assert "waits for the end of its holdback: 10% keep the old version until 2026-12-19 06:30:00" in said
+    assert "waits for the end of its holdback: 10% keep the old version until 2026-12-19 06:30 UTC" in said
     assert "waits for a person: `tracegrad rollback` or `tracegrad promote`" in said
 
 
