@@ -184,7 +184,7 @@ class Shapes:
     def label(self, name: str) -> Record:
         """A label."""
         id_, url = number_of(name), f"{self.root}/labels/{name.replace(' ', '%20')}"
-        about = {"name": name, "description": None, "color": "ededed", "default": False}
+        about = {"name": name, "description": "", "color": "ededed", "default": False}
         return {"id": id_, "node_id": node("LA", id_), "url": url, **about}
 
     def comment(self, row: Record) -> Record:

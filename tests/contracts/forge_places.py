@@ -56,9 +56,9 @@ class OnGitHub:
 
     numbered = True
 
-    def __init__(self, url: str, forge: GitHub) -> None:
+    def __init__(self, http: httpx.Client, forge: GitHub) -> None:
         self.forge = forge
-        self._url = url
+        self._http = http
 
     def edit(self, request: PullRequest, path: str, text: str) -> None:
         self.act("commit", branch=request.branch, files={path: text})
@@ -81,11 +81,11 @@ class OnGitHub:
         return len(self.state()["pulls"])
 
     def state(self) -> dict[str, Any]:
-        answer: dict[str, Any] = httpx.get(f"{self._url}/sandbox/state").json()
+        answer: dict[str, Any] = self._http.get("/sandbox/state").json()
         return answer
 
     def act(self, what: str, **order: Any) -> None:
-        httpx.post(f"{self._url}/sandbox/{what}", json=order).raise_for_status()
+        self._http.post(f"/sandbox/{what}", json=order).raise_for_status()
 
 
 class OnGit:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
+import httpx
 import pytest
 from forge_places import PATH, START, InMemory, OnGit, OnGitHub, Place, new_repository
 
@@ -46,8 +47,9 @@ async def place(request: pytest.FixtureRequest, tmp_path: Path, repository: Path
     else:
         with serve(create_app(tmp_path, files=START)) as url:
             access = GitHubAccess(repository="acme/shop", token=TOKEN, base_url=url, labels=("tracegrad",))
-            async with GitHub(access) as forge:
-                yield OnGitHub(url, forge)
+            with httpx.Client(base_url=url, verify=False) as http:
+                async with GitHub(access) as forge:
+                    yield OnGitHub(http, forge)
 
 
 async def test_a_proposal_is_one_branch_however_often_it_is_made(place: Place) -> None:
