@@ -78,7 +78,6 @@ async def renew(flags: Flags, splits: Splits) -> None:
 
 def main() -> None:
     """Serve, then leave at once: a thread may still wait for the database."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the daemon's, which then closes the pipe
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=logging.INFO, handlers=[handler])

@@ -91,7 +91,10 @@ async def _keep(order: Order, process: Process) -> None:
 async def _started(order: Order) -> Process:
     # -P: a folder `deploy` where the owner happens to stand must not be run
     command = (sys.executable, "-P", "-m", "deploy.ofrep")
-    process = await asyncio.create_subprocess_exec(*command, stdin=PIPE, pass_fds=(order.listener,))
+    # its own session: Ctrl-C is the daemon's to decide, and Linux shares processors fairly between sessions
+    process = await asyncio.create_subprocess_exec(
+        *command, stdin=PIPE, pass_fds=(order.listener,), start_new_session=True
+    )
     assert process.stdin is not None
     process.stdin.write(order.model_dump_json().encode() + b"\n")
     log.info("the evaluation endpoint runs", extra={"action": "ofrep-started", "pid": process.pid})
