@@ -119,7 +119,15 @@ def _arrived(habits: Habits, seed: int, hour: datetime) -> Iterator[Visit]:
         for turn in range(chance.randint(1, habits.most_answers)):
             if turn:
                 at += min(_LONGEST_GAP, timedelta(days=chance.expovariate(1 / habits.pause_days)))
-            luck = Luck(**{name: chance.random() for name in Luck.__dataclass_fields__})
+            luck = Luck(
+                same=chance.random(),
+                own=chance.random(),
+                missing=chance.random(),
+                delay=chance.random(),
+                failing=chance.random(),
+                speed=chance.random(),
+                words=chance.random(),
+            )
             yield Visit(user=user, number=turn, at=_whole(at), hard=hard, hostile=hostile, usual=usual, luck=luck)
 
 
