@@ -147,6 +147,8 @@ class GitPush:
     async def text_at(self, path: str, revision: str) -> str:
         """A file's text; see the port."""
         where, single = checked_path(path), _is_hash(revision)
+        if not _is_name(revision):
+            raise NotFound(f"{self.name} has no such branch", "correct its name")
         async with opened(self._remote, self._author, self._timeout_s) as clone:
             try:
                 await clone.fetch(revision if single else f"refs/heads/{revision}", depth=1)
@@ -208,6 +210,12 @@ class GitPush:
             yield View(
                 clone=clone, branch=branch, base=heads[self._base], head=heads.get(branch, ""), author=self._author
             )
+
+
+def _is_name(revision: str) -> bool:
+    """Whether git could take it for a branch or a commit, and for nothing else."""
+    marks = set(" ~^:?*[\\")
+    return revision.isprintable() and marks.isdisjoint(revision) and ".." not in revision and revision[:1] not in "-/"
 
 
 def _is_hash(revision: str) -> bool:
