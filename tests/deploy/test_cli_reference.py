@@ -20,6 +20,9 @@ from optimizer.errors import BadReply, BadSettings, NotFound, Unreachable
 REFERENCE = (Path(__file__).resolve().parents[2] / "docs" / "cli.md").read_text(encoding="utf-8")
 TRACEGRAD = Path(sys.executable).parent / "tracegrad"
 
+BETWEEN = {dict: ".*.", tuple: "[{}]."}
+"""How the reference writes what stands in a group of groups."""
+
 
 def keys(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, str]]:
     """Every key with its default, in the words of the reference."""
@@ -28,13 +31,13 @@ def keys(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, str]]:
         if field.annotation in inner:
             yield from keys(inner[0], f"{prefix}{name}.")
             continue
-        if name == "kind":
-            continue
-        yield f"{prefix}{name}", default_of(field.default)
+        if name == "kind" and len(get_args(field.annotation)) == 1:
+            continue  # it only says which group of keys this is
+        yield f"{prefix}{name}", default_of(field.get_default(call_default_factory=True))
         several = len(inner) > 1
         for kind in inner:
             tag = get_args(kind.model_fields["kind"].annotation)[0] if several else ""
-            between = ".*." if typing.get_origin(field.annotation) is dict else f"[{tag}]."
+            between = BETWEEN.get(typing.get_origin(field.annotation), ".").format(tag)
             yield from keys(kind, f"{prefix}{name}{between}")
 
 
