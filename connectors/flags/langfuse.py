@@ -91,12 +91,12 @@ class LangfuseFlags:
     async def _version(self, name: str, text: str, head: Head, why: str) -> int:
         """The number of the version that holds the change, 0 when somebody was faster.
 
-        One that was made for the same change before an interruption is the newest still, and is used.
+        One that was made before an interruption is the newest still, and is used.
         """
-        run_id = digest(str(head.production.version), text)[:16]
         newest = await self._registry.get(name, head.newest)
-        if newest.body == text and run_id in newest.commit_message:
+        if newest.body == text:
             return newest.version
+        run_id = digest(str(head.newest), text)[:16]
         made = await self._registry.publish(name, text, base=head, run_id=run_id, note=why)
         return 0 if isinstance(made, Superseded) else made.version.version
 

@@ -150,6 +150,16 @@ async def test_a_label_that_a_person_moved_back_stands(desk: Desk, flags: Langfu
     assert desk.versions == [1, 2]
 
 
+async def test_a_change_that_a_person_took_back_can_be_made_again(desk: Desk, flags: LangfuseFlags):
+    await flags.start(PROMPT, "s1")
+    assert await flags.write(FIRST, expect=BEGIN, why="10%")
+    assert await flags.write(HELD, expect=FIRST, why="promoted")
+    desk.label(1)
+    assert await flags.write(FIRST, expect=BEGIN, why="10%")
+    assert await flags.read(PROMPT) == FIRST
+    assert desk.versions == [1, 2, 3, 4]
+
+
 async def test_a_persons_draft_without_the_label_is_not_in_the_way(desk: Desk, flags: LangfuseFlags):
     await flags.start(PROMPT, "s1")
     desk.person("a draft", labels=())

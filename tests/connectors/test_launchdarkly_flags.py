@@ -85,6 +85,28 @@ async def test_shares_that_a_person_changed_in_mid_stage_stay(desk: Desk, flags:
     assert await flags.read(PROMPT) == canary(PROMPT, begin.salt, version=8, share=0.25)
 
 
+@pytest.mark.parametrize(
+    "dealt", [[(1, 90_000), (0, 10_000)], [(0, 5_000), (0, 95_000)], [(0, 10_000)], [(3, 100_000)], []]
+)
+async def test_users_who_are_dealt_in_another_order_are_told(desk: Desk, flags: LaunchDarkly, dealt):
+    begin = await at_ten_percent(flags)
+    weighted = [{"variation": index, "weight": weight} for index, weight in dealt]
+    desk.settings["fallthrough"] = {"rollout": {"variations": weighted}}
+    with pytest.raises(BadAnswer, match="does not show `canary` to the first users"):
+        await flags.read(PROMPT)
+    assert not await flags.write(begin, expect=first(begin), why="back")
+
+
+@pytest.mark.parametrize(("index", "share"), [(0, {"canary": 100_000}), (2, {"holdback": 100_000})])
+async def test_a_flag_that_shows_everybody_a_part_is_no_start_of_a_release(desk: Desk, flags, index: int, share):
+    begin = await flags.start(PROMPT, "ours")
+    desk.by_hand("updateFallthroughVariationOrRollout", variationId=desk.id(index))
+    version = 8 if "canary" in share else 7
+    stands = await flags.start(PROMPT, "ours")
+    assert {stands.at(place) for place in (0.0, 0.5, 0.999)} == {version}
+    assert not await flags.write(first(begin), expect=begin, why="10%")
+
+
 async def test_a_label_that_a_person_moved_shows_in_what_is_served(desk: Desk, flags: LaunchDarkly):
     begin = await at_ten_percent(flags)
     desk.registry.label(PROMPT, "canary", 9)

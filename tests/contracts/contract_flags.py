@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -19,6 +20,7 @@ from deploy.store.database import open_database
 from deploy.store.schema_releases import split as split_table
 from deploy.store.splits import Splits
 from optimizer.ports import FlagService
+from optimizer.prompts import Body, PromptVersion
 from optimizer.rollouts import Split
 from sandbox.flags.app import create_app as create_flags
 from sandbox.flags.store import Store as FlagStore
@@ -93,6 +95,26 @@ async def in_langfuse(folder: Path) -> AsyncIterator[Desk]:
             yield Desk(LangfuseFlags(registry), by_hand, no_label, changes)
 
 
+class Counting(MemoryRegistry):
+    """Counts the versions."""
+
+    made = 0
+
+    def add(self, name: str, body: Body, **fields: Any) -> PromptVersion:
+        self.made += 1
+        return super().add(name, body, **fields)
+
+
+@asynccontextmanager
+async def in_a_registry(_folder: Path) -> AsyncIterator[Desk]:
+    registry = Counting()
+
+    def by_hand(split: Split) -> None:
+        registry.add(FOLDER + PROMPT, text_of(split), labels=["production"])
+
+    yield Desk(LangfuseFlags(registry), by_hand, no_label, lambda: registry.made)
+
+
 @asynccontextmanager
 async def in_launchdarkly(folder: Path) -> AsyncIterator[Desk]:
     store, registry = FlagStore(folder=folder), MemoryRegistry()
@@ -117,4 +139,10 @@ async def in_launchdarkly(folder: Path) -> AsyncIterator[Desk]:
             yield Desk(flags, by_hand, label, lambda: store.done)
 
 
-DESKS = {"memory": in_memory, "store": in_the_store, "langfuse": in_langfuse, "launchdarkly": in_launchdarkly}
+DESKS = {
+    "memory": in_memory,
+    "store": in_the_store,
+    "registry": in_a_registry,
+    "langfuse": in_langfuse,
+    "launchdarkly": in_launchdarkly,
+}
