@@ -72,7 +72,7 @@ def of_release(
         if not known(store, settings, target):
             raise BadInput(f"there is no prompt and no release '{target}'", "list them with `tracegrad releases`")
         release = _able(store, kind, target)
-    elif not _may(kind, release):
+    elif not may(kind, release.state):
         raise BadInput(f"release {release.run_id} is {release.state}", _instead(kind, release.state, prompt))
     if release is None and to is None:
         raise _nothing(store, kind, prompt)
@@ -133,12 +133,13 @@ def _named(store: Store, run_id: str) -> ReleaseRow | None:
         return None
 
 
-def _may(kind: OrderKind, release: ReleaseRow) -> bool:
-    return LEADS_TO[kind] in RELEASE_TRANSITIONS[release.state]
+def may(kind: OrderKind, state: ReleaseState) -> bool:
+    """Whether a release in this state can be ordered to another one."""
+    return LEADS_TO[kind] is not state and LEADS_TO[kind] in RELEASE_TRANSITIONS[state]
 
 
 def _able(store: Store, kind: OrderKind, prompt: str) -> ReleaseRow | None:
-    return next((row for row in store.releases.of_prompt(prompt, limit=CONSIDERED) if _may(kind, row)), None)
+    return next((row for row in store.releases.of_prompt(prompt, limit=CONSIDERED) if may(kind, row.state)), None)
 
 
 def _nothing(store: Store, kind: OrderKind, prompt: str) -> BadInput:
@@ -152,7 +153,7 @@ def _nothing(store: Store, kind: OrderKind, prompt: str) -> BadInput:
 
 def _instead(kind: OrderKind, state: ReleaseState, prompt: str) -> str:
     """What can be done with a release in this state, by the table."""
-    ways = [f"`tracegrad {other}`" for other, to in LEADS_TO.items() if to in RELEASE_TRANSITIONS[state]]
+    ways = [f"`tracegrad {other}`" for other in LEADS_TO if may(other, state)]
     if ways:
         return f"what can be done now is {' or '.join(ways)}"
     if kind is OrderKind.ROLLBACK:

@@ -84,14 +84,11 @@ def release(store: Store, settings: Settings, run_id: str) -> dict[str, Any]:
 
 def share(row: ReleaseRow, events: Sequence[ReleaseEvent]) -> float:
     """The part of the users that is shown the new version now, in [0, 1]."""
-    for event in reversed(events):
-        if event.state is not row.state:
-            break
-        if row.state is ReleaseState.PROGRESSING and isinstance(part := event.evidence.get("share"), float):
-            return part
-        if row.state is ReleaseState.PROMOTED and isinstance(kept := event.evidence.get("holdback"), float):
-            return 1.0 - kept
-    return 1.0 if row.state is ReleaseState.PROMOTED else 0.0
+    said = events[-1].evidence if events else {}
+    shown, kept = said.get("share"), said.get("holdback", 0.0)
+    if row.state is ReleaseState.PROGRESSING and isinstance(shown, float):
+        return shown
+    return 1.0 - kept if row.state is ReleaseState.PROMOTED and isinstance(kept, float) else 0.0
 
 
 def waits_for(row: ReleaseRow, events: Sequence[ReleaseEvent], last: Look | None, asked: str) -> str:

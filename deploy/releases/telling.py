@@ -110,8 +110,16 @@ def due(failed_at: Json, tries: int, now: datetime) -> bool:
 
 
 def wanted_of(events: Sequence[ReleaseEvent], now: datetime) -> list[tuple[int, ReleaseEvent]]:
-    """The events that people want to know of and that are news, with their numbers."""
-    return [(n, event) for n, event in enumerate(events) if event.state in WANTED and event.at >= now - NEWS]
+    """The events that people want to know of and that are news, with their numbers.
+
+    A release that enters its state once more, as at the end of a holdback, is no news.
+    """
+    before = (None, *(event.state for event in events))
+    return [
+        (number, event)
+        for number, event in enumerate(events)
+        if event.state in WANTED and event.state is not before[number] and event.at >= now - NEWS
+    ]
 
 
 def notice_of(release: ReleaseRow, number: int, event: ReleaseEvent, link: str) -> Notice:

@@ -48,7 +48,7 @@ def test_an_order_is_taken_exactly_where_the_table_lets_the_release_go_there(
     id_ = released(store, state, at=clock.now()).run_id
     ended = tracegrad("--json", kind, id_, "--why", "a reason")
     given = store.orders.pending("support")
-    if LEADS_TO[kind] in RELEASE_TRANSITIONS[state]:
+    if LEADS_TO[kind] in RELEASE_TRANSITIONS[state] - {state}:
         assert ended.code == DONE, ended.err
         [order] = given
         assert (order.kind, order.run_id, order.actor, order.why) == (kind, id_, "grace", "a reason")
@@ -222,6 +222,13 @@ def test_a_holdback_and_a_halt_say_what_they_wait_for(tracegrad: Command, store:
     assert "promoted, version 4, shown to 90%" in said
     assert "waits for the end of its holdback: 10% keep the old version until 2026-12-19 06:30 UTC" in said
     assert "waits for a person: `tracegrad rollback` or `tracegrad promote`" in said
+
+
+def test_after_its_holdback_everybody_has_a_release(tracegrad: Command, store: Store, clock: SetClock) -> None:
+    id_ = released(store, R.PROMOTED, at=clock.now()).run_id
+    store.releases.advance(id_, R.PROMOTED, at=clock.now(), reason="over", evidence={"finished": "finish"})
+    [line] = tracegrad("--json", "releases").document["releases"]
+    assert (line["share"], line["waits_for"]) == (1.0, "")
 
 
 def test_one_release_is_shown_with_its_history_looks_and_orders(

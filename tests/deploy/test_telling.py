@@ -164,6 +164,19 @@ async def test_what_is_old_is_told_to_nobody(owned: Store, clock: SetClock, run:
     assert not to_tell(owned, here.settings, "support", clock.now())
 
 
+async def test_the_end_of_a_holdback_is_no_second_promotion(
+    owned: Store, clock: SetClock, run: Run, receiver: Receiver
+) -> None:
+    released(owned, R.PROMOTED, at=clock.now())
+    at = clock.now() + timedelta(hours=9)
+    release = owned.releases.advance(
+        ID, R.PROMOTED, at=at, reason="the holdback is over", evidence={"finished": "finish"}
+    )
+    assert len(owned.releases.events(ID)) == 6
+    await tell(house(owned, clock, receiver.url), run, release)
+    assert receiver.states == ["proposed", "promoted"]
+
+
 async def test_without_addresses_nobody_is_told(owned: Store, clock: SetClock, run: Run) -> None:
     release, here = released(owned, R.PROPOSED, at=clock.now()), house(owned, clock)
     await tell(here, run, release)
