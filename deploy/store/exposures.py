@@ -12,6 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from deploy.store.database import Records, chunks, inserting, upsert, waiting_out
+from deploy.store.forgotten import forgotten
 from deploy.store.schema import release
 from deploy.store.schema_releases import exposure, exposure_score
 from optimizer.rollouts import Exposure
@@ -45,15 +46,16 @@ class Exposures(Records):
     ) -> None:
         """Keep what one look has read, and how far it read. Saved twice is saved once.
 
-        Of a trace the earliest answer stays. Scores of answers that were never shown under this release are not its
-        business. A score replaces its earlier self; one that was given in the window and is not there any more was
-        deleted, or says nothing about the metric any more.
+        Of a trace the earliest answer stays. Who asked to be forgotten stays in the counts, under an alias. Scores of
+        answers that were never shown under this release are not its business. A score replaces its earlier self; one
+        that was given in the window and is not there any more was deleted, or says nothing about the metric any more.
 
         Args:
             scored: the window in which `scores` are all that there are.
         """
         with self._write() as connection:
-            _keep_first(connection, [_row(run_id, one) for one in exposures])
+            aliases = forgotten(connection, {one.unit for one in exposures})
+            _keep_first(connection, [_row(run_id, one, aliases.get(one.unit, one.unit)) for one in exposures])
             ids = {one.score_id for one in scores}
             mine = exposure_score.c.run_id == run_id
             inside = (exposure_score.c.at >= scored.start) & (exposure_score.c.at < scored.end)
@@ -91,17 +93,6 @@ class Exposures(Records):
                 for row in connection.execute(shown)
             )
 
-    @waiting_out
-    def forget(self, units: Iterable[str]) -> int:
-        """Erase these users or sessions from every release; how many of their answers there were."""
-        erased = 0
-        with self._write() as connection:
-            for some in chunks(units):
-                theirs = sa.select(exposure.c.trace_id).where(exposure.c.unit.in_(some))
-                connection.execute(sa.delete(exposure_score).where(exposure_score.c.trace_id.in_(theirs)))
-                erased += connection.execute(sa.delete(exposure).where(exposure.c.unit.in_(some))).rowcount
-        return erased
-
 
 def _keep_first(connection: sa.Connection, rows: list[dict[str, Any]]) -> None:
     """Of one trace the earliest answer counts; read again, it may have got its cost or its end meanwhile."""
@@ -127,11 +118,11 @@ def _among(connection: sa.Connection, found: sa.Select[Any], trace_ids: Iterable
         yield from connection.execute(found.where(exposure.c.trace_id.in_(some))).scalars()
 
 
-def _row(run_id: str, one: Exposure) -> dict[str, Any]:
+def _row(run_id: str, one: Exposure, unit: str) -> dict[str, Any]:
     return {
         "run_id": run_id,
         "trace_id": one.trace_id,
-        "unit": one.unit,
+        "unit": unit,
         "place": one.place,
         "at": one.at,
         "version": one.version,
