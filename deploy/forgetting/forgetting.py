@@ -1,6 +1,6 @@
 """Forgetting a person: what they said, and what repeats it, is erased from everything that is ours.
 
-First it is written down that it has to be done, so that it goes on when it is interrupted, and so that nothing of
+First it is written down what has to be done, so that it goes on when it is interrupted, and so that nothing of
 theirs is stored any more; then come our copies in Langfuse; then our tables, in one transaction. Cycles that are at
 work are left alone: what they make of the words is erased by the next `forget` or `resume` after their end.
 """
@@ -56,10 +56,12 @@ class Source:
     Attributes:
         keys: the source keys that may be theirs.
         raw: the user's or session's own id; empty when only the hash was given.
+        traces: of theirs, which only Langfuse could name.
     """
 
     keys: tuple[str, ...]
     raw: str = ""
+    traces: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, key: str, *, secret: bytes) -> "Source":
@@ -100,14 +102,14 @@ async def forget(store: Store, copies: Copies, source: Source, *, at: datetime, 
     """Erase a person, or with `dry` say what would be erased.
 
     Raises:
-        Transient, Permanent: Langfuse's own. What is left to do is written down: forget again, or `resume`.
+        Transient, Permanent: Langfuse's own. What was begun is written down: forget again, or `resume`.
     """
     erasures, forgotten = Erasures(store.engine), Forgotten(store.engine)
-    if not dry:
-        await asyncio.to_thread(forgotten.begin, source.keys, at=at)
-    theirs: frozenset[str] = frozenset()
+    theirs = frozenset(source.traces)
     if source.raw:
-        theirs = await copies.traces_of(user_id=source.raw) | await copies.traces_of(session_id=source.raw)
+        theirs |= await copies.traces_of(user_id=source.raw) | await copies.traces_of(session_id=source.raw)
+    if not dry:
+        await asyncio.to_thread(forgotten.begin, source.keys, theirs, at=at)
     person = await asyncio.to_thread(erasures.find, source.keys, theirs)
     anchors, experiments = await _delete_copies(copies, person, dry=dry)
     found = await asyncio.to_thread(erasures.erase, source.keys, theirs, began=at, dry=dry)
@@ -131,7 +133,7 @@ async def resume(store: Store, copies: Copies, clock: Clock) -> int:
     forgotten = Forgotten(store.engine)
     before = await asyncio.to_thread(forgotten.pending)
     for pending in before:
-        await forget(store, copies, Source(keys=(pending.source_key,)), at=clock.now())
+        await forget(store, copies, Source(keys=(pending.source_key,), traces=pending.traces), at=clock.now())
     return len(before) - len(await asyncio.to_thread(forgotten.pending))
 
 

@@ -30,9 +30,10 @@ def alias_of(source_key: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pending:
-    """A source whose erasure has begun."""
+    """A source whose erasure has begun, with traces of theirs that only Langfuse could name."""
 
     source_key: str
+    traces: tuple[str, ...]
     at: datetime
 
 
@@ -40,22 +41,24 @@ class Forgotten(Records):
     """The list of forgotten sources."""
 
     @waiting_out
-    def begin(self, source_keys: Iterable[str], *, at: datetime) -> None:
+    def begin(self, source_keys: Iterable[str], traces: Iterable[str] = (), *, at: datetime) -> None:
         """These are to be erased. From now on nothing of them is stored; said again, the first moment counts."""
         with self._write() as connection:
             for key in source_keys:
-                row = {"cycle_id": FORGOTTEN, "key": alias_of(key), "result": {"source": key}, "at": at}
-                insert_new(connection, effect, [row])
-                here = (effect.c.cycle_id == FORGOTTEN) & (effect.c.key == alias_of(key))
-                connection.execute(sa.update(effect).where(here).values(result={"source": key}))
+                here = _row(key)
+                before = connection.execute(sa.select(effect.c.result).where(here)).scalar() or {}
+                result = {"source": key, "traces": sorted({*traces, *before.get("traces", ())})}
+                insert_new(
+                    connection, effect, [{"cycle_id": FORGOTTEN, "key": alias_of(key), "result": result, "at": at}]
+                )
+                connection.execute(sa.update(effect).where(here).values(result=result))
 
     @waiting_out
     def finish(self, source_keys: Iterable[str]) -> None:
         """Everything of these is erased: only their aliases stay."""
         with self._write() as connection:
             for key in source_keys:
-                here = (effect.c.cycle_id == FORGOTTEN) & (effect.c.key == alias_of(key))
-                connection.execute(sa.update(effect).where(here).values(result={}))
+                connection.execute(sa.update(effect).where(_row(key)).values(result={}))
 
     @waiting_out
     def pending(self) -> tuple[Pending, ...]:
@@ -63,7 +66,15 @@ class Forgotten(Records):
         found = sa.select(effect.c.result, effect.c.at).where(effect.c.cycle_id == FORGOTTEN).order_by(effect.c.at)
         with self._read() as connection:
             rows = connection.execute(found).all()
-        return tuple(Pending(source_key=row.result["source"], at=row.at) for row in rows if row.result)
+        return tuple(
+            Pending(source_key=row.result["source"], traces=tuple(row.result["traces"]), at=row.at)
+            for row in rows
+            if row.result
+        )
+
+
+def _row(source_key: str) -> sa.ColumnElement[bool]:
+    return (effect.c.cycle_id == FORGOTTEN) & (effect.c.key == alias_of(source_key))
 
 
 def forgotten(connection: sa.Connection, source_keys: Iterable[str]) -> dict[str, str]:
