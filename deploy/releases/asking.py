@@ -6,6 +6,7 @@ escaped. What comes back may have been changed by a person, or broken.
 """
 
 import json
+import re
 import shlex
 from dataclasses import dataclass, replace
 from datetime import UTC
@@ -22,6 +23,7 @@ from optimizer.errors import BadInput, NotFound
 from optimizer.ports import Change, Forge, PullRequest, PullState
 from optimizer.prompts import Body
 from optimizer.proof import GateReport
+from optimizer.template import contents
 from optimizer.types import Candidate, Edit, EditOp, Verdict
 
 LONGEST_BODY = 60_000
@@ -30,6 +32,7 @@ LONGEST_BODY = 60_000
 METADATA = ".tracegrad.json"
 """What the name of the file beside the prompt's ends in."""
 
+_CONFLICT = re.compile(r"^<{7} .*^={7}$.*^>{7} ", re.M | re.S)
 _DONE = {EditOp.ADD: "Add", EditOp.REPLACE: "Replace by", EditOp.REMOVE: "Remove a line"}
 
 
@@ -102,6 +105,8 @@ def usable(text: str, path: str, proposed: Body) -> Body:
     """
     if "\0" in text:
         raise BadInput(f"{path} holds a zero byte, so it is no text", "take it out")
+    if _CONFLICT.search(text) and not any(map(_CONFLICT.search, contents(proposed))):
+        raise BadInput(f"{path} holds the marks of a merge conflict", "settle it, and keep one text")
     body = parsed(text.removeprefix("\ufeff"), Path(path))
     if not isinstance(body, str) or not isinstance(proposed, str):
         return body
