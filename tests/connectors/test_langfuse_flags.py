@@ -192,15 +192,21 @@ async def test_a_persons_own_rollout_is_read(desk: Desk, flags: LangfuseFlags):
     assert await flags.start(PROMPT, "s2") == canary(PROMPT, "s1", version=9, share=0.25)
 
 
+def rollout(*bands: tuple[float, int]) -> str:
+    dealt = [{"below": below, "version": version} for below, version in bands]
+    return json.dumps({"format": 1, "salt": "s1", "bands": dealt})
+
+
 NO_ROLLOUTS = {
     "no JSON": "10% please",
     "another format": '{"format":2,"salt":"s1","bands":[{"below":1,"version":0}]}',
     "a key too many": '{"format":1,"salt":"s1","bands":[{"below":1,"version":0}],"note":"x"}',
     "no bands": '{"format":1,"salt":"s1","bands":[]}',
-    "bands that go back": '{"format":1,"salt":"s1","bands":[{"below":0.5,"version":8},{"below":0.1,"version":0}]}',
-    "an open end": '{"format":1,"salt":"s1","bands":[{"below":0.5,"version":8}]}',
+    "bands that go back": rollout((0.5, 8), (0.1, 7), (1, 0)),
+    "two bands with one end": rollout((0.5, 8), (0.5, 7), (1, 0)),
+    "an open end": rollout((0.5, 8)),
     "a share as text": '{"format":1,"salt":"s1","bands":[{"below":"1","version":0}]}',
-    "a version that is none": '{"format":1,"salt":"s1","bands":[{"below":1,"version":-1}]}',
+    "a version that is none": rollout((1, -1)),
 }
 
 
