@@ -55,5 +55,5 @@ async def deliver(forge: Forge, hook: Hook) -> None:
         **({"X-Hub-Signature-256": signed(to["secret"], body)} if to["secret"] else {}),
     }
     async with httpx.AsyncClient(timeout=5) as client:
-        with suppress(httpx.HTTPError):
+        with suppress(httpx.HTTPError, httpx.InvalidURL):
             await client.post(to["url"], content=body, headers=headers)

@@ -119,7 +119,7 @@ def test_no_secret_no_route(woken: Woken) -> None:
 
 async def test_the_sandbox_calls_as_github_does(forge: httpx.Client, woken: Woken, tmp_path: Path) -> None:
     change = Change(key="k", title="t", body="b", files=(("p.md", "x"),), report="r", passed=True)
-    hook = f"{forge.base_url}{PATH.removeprefix('/')}"
+    hook = str(forge.base_url.join(PATH))
     with serve(create_app(tmp_path)) as url:
         async with GitHub(GitHubAccess(repository="acme/shop", token=TOKEN, base_url=url)) as github:
             request = await github.propose(change)
