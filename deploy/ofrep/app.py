@@ -94,7 +94,7 @@ class Endpoint:
             return _plain(HTTPStatus.UNAUTHORIZED, "a token is needed", (b"www-authenticate", b"Bearer"), close=True)
         prompt = path.removeprefix(f"{FLAGS}/") if one else ""
         try:
-            unit = _unit(await _read(headers, receive))
+            unit = _unit(await _read(receive))
         except Refused as refused:
             return _told(Fault(key=prompt, code=refused.code, details=refused.details))
         return self._one(prompt, unit) if one else self._all(unit, headers.get(b"if-none-match", b""))
@@ -127,9 +127,7 @@ class Endpoint:
         return Answer(status=status, body=_bytes({"splits_read": read}))
 
 
-async def _read(headers: Headers, receive: Receive) -> bytes:
-    if int(headers.get(b"content-length", b"0")) > MOST_BYTES:
-        raise TooLarge
+async def _read(receive: Receive) -> bytes:
     body = b""
     while True:
         message = await receive()
