@@ -31,8 +31,8 @@ ONLY_READS = "TracegradOnlyReads"
 """What this gateway's refusals are called; a proposer looks for it before it starts."""
 
 PATHS = re.compile(
-    rb"/api/public/(?:health|projects|v3/scores|v2/observations|dataset-items"
-    rb"|v2/(?P<listed>prompts|datasets)(?:/(?P<name>(?:[A-Za-z0-9._~!$'()*+,;=:@-]|%[0-9A-Fa-f]{2})+))?)"
+    rb"/api/public/(?:health|projects|v3/scores|v2/observations|v2/prompts|dataset-items"
+    rb"|v2/(?:prompts|datasets)/(?P<name>(?:[A-Za-z0-9._~!$'()*+,;=:@-]|%[0-9A-Fa-f]{2})+))"
 )
 """Everything that our connectors read. A name is one segment; the slashes in it are encoded."""
 

@@ -23,8 +23,10 @@ from deploy.ordering import LEADS_TO
 from deploy.store.facade import Store
 from deploy.store.orders import OrderKind
 from optimizer.types import Verdict
+from sandbox.langfuse.app import create_app
+from sandbox.serving import serve
 
-DONE, USAGE, OUTSIDE = 0, 2, 3
+DONE, USAGE, OUTSIDE, COULD_NOT_RUN = 0, 2, 3, 12
 HOSTILE = "<b>\x1b[31m\u202e &amp; {{x}}"
 
 
@@ -115,6 +117,55 @@ def test_nobody_is_recorded_by_an_unprintable_name(
     assert tracegrad("approve", "support", "--as", name).sentence.endswith("printable letters with --as.")
     assert tracegrad("freeze", "--as", name).code == USAGE
     assert store.orders.of_prompt("support") == ()
+
+
+# ---- what comes of an order ------------------------------------------------------------------------------------------
+
+
+def settings_of_all(folder: Path, langfuse: str) -> None:
+    model = {"task": "t", "critic": "c", "judge": "j", "base_url": "http://127.0.0.1:9/v1", "api_key": "k"}
+    keys = {"public_key": "pk-lf-sandbox", "secret_key": "sk-lf-sandbox", "requests_per_minute": 0}
+    settle(folder, role="all", langfuse={"host": langfuse, **keys}, model=model)
+
+
+def test_an_order_is_carried_out_at_once_and_says_what_came_of_it(
+    tracegrad: Command, store: Store, clock: SetClock, tmp_path: Path
+) -> None:
+    released(store, R.PROPOSED, at=clock.now())
+    with serve(create_app(tmp_path / "langfuse.db")) as langfuse:
+        settings_of_all(tmp_path, langfuse)
+        ended = tracegrad("--json", "reject", "support", "--why", "too long", "--as", "ada")
+    assert ended.code == DONE, ended.err
+    assert (ended.document["outcome"], ended.document["said"]) == ("rejected: too long", "rejected: too long")
+    assert ended.document["release_now"]["state"] == "rejected"
+    assert store.releases.events("support@s1")[-1].actor == "ada"
+
+
+def test_an_order_that_came_too_late_changes_nothing_and_says_so(
+    tracegrad: Command, store: Store, clock: SetClock, tmp_path: Path
+) -> None:
+    released(store, R.PROPOSED, at=clock.now())
+    tracegrad("reject", "support", "--why", "too long")
+    with serve(create_app(tmp_path / "langfuse.db")) as langfuse:
+        settings_of_all(tmp_path, langfuse)
+        ended = tracegrad("approve", "support")
+    assert ended.code == COULD_NOT_RUN
+    assert "not done: " in ended.out
+    assert "rejected, not published" in ended.out
+    assert store.orders.pending("support") == ()
+
+
+def test_an_order_is_kept_while_langfuse_is_away(
+    tracegrad: Command, store: Store, clock: SetClock, tmp_path: Path
+) -> None:
+    released(store, R.PROPOSED, at=clock.now())
+    settings_of_all(tmp_path, "http://127.0.0.1:9")
+    ended = tracegrad("approve", "support")
+    assert ended.code == OUTSIDE
+    assert "not carried out yet: " in ended.out
+    assert "The order is kept, and the daemon carries it out as soon as it can." in ended.out
+    [order] = store.orders.pending("support")
+    assert order.kind is OrderKind.APPROVE
 
 
 # ---- what a gate could not prove -------------------------------------------------------------------------------------

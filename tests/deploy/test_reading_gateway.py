@@ -253,6 +253,8 @@ TRICKS = [
     "/api/public/projects;x",
     "/API/public/projects",
     "/api/public/ingestion",
+    "/api/public/v2/datasets",
+    "/api/public/dataset-items/i1",
     "/api/public/organizations/apiKeys",
     "/api/trpc/projects.all",
     "/",
