@@ -68,7 +68,7 @@ async def test_a_few_users_make_no_floor_and_no_scale(world):
 @pytest.mark.parametrize(("waited_days", "days"), [(0.1, 1.0), (2.5, 3.0), (13.5, 14.0)])
 async def test_scores_count_for_as_long_as_they_take_to_come(world, waited_days, days):
     asked(world, 40, days_ago=20, waited_days=waited_days)
-    asked(world, 400, days_ago=2, waited_days=0.1, first=100)  # too young for their late scores to be there
+    asked(world, 1000, days_ago=2, waited_days=0.1, first=100)  # too young for their late scores to be there
     assert (await read(world)).maturity_days == days
 
 
