@@ -48,7 +48,6 @@ model:
     sim-judge: {{input_usd_per_mtok: 1.25, output_usd_per_mtok: 10}}
 prompts:
   - name: support-assistant
-    publish_label: production
     rules:
       - {{kind: numeric, score: user-feedback, below: 0.5}}
       - {{kind: boolean, score: resolved, bad: false}}

@@ -30,7 +30,6 @@ prompts:
   - name: my-prompt                       # a prompt in Langfuse that Tracegrad may change
     schedule: "0 3 * * *"                 # cron, UTC
     label: production                     # the version that your application reads
-    publish_label: candidate              # moved to a version that passed; `production` goes live at once
     rules:                                # which scores are complaints
       - {kind: numeric, score: user-feedback, below: 0.5}
       - {kind: boolean, score: resolved, bad: false}
@@ -59,10 +58,23 @@ prompts:
       # latency_margin: 1.5
       # length_margin: 1.5
       # export: true                      # show what was compared in Langfuse, as two experiments
+    release:
+      policy: propose                     # observe: report only; propose: a person decides; canary: production decides
+      then: promote                       # what an approval starts: promote at once, or a canary
+      ask: command                        # `tracegrad approve`, or pull-request (set `path` and `forge`)
+      # path: prompts/my-prompt.txt       # the prompt's file in the repository
+      resolver: ofrep                     # where applications ask for a version: ofrep, langfuse or launchdarkly
+      # canary:
+      #   metric: {score: user-feedback}  # what a good answer is; `sampled: true` when a hash chose what is scored
+      #   unit: user                      # or session
+      #   budget: 0.2                     # chance of a false promotion in a year
 
 state_dir: .tracegrad                     # database and journal
 node_dir: .node                           # `tracegrad setup-node` installs promptfoo here
 web: {port: 8321}                         # status page on 127.0.0.1
+role: all                                 # proposer: no credential that publishes; publisher: no model key
+# forge: {kind: github, repository: owner/name}   # TRACEGRAD_FORGE__TOKEN; base_url for an Enterprise server
+# notify: [{kind: slack, url: https://...}]       # told of proposals, promotions, rollbacks and halts
 """
 
 

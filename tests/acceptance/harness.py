@@ -27,7 +27,6 @@ model: {{base_url: {model}, api_key: {api_key}, task: sim-task, critic: sim-crit
 prompts:
   - name: support-assistant
     schedule: "{schedule}"
-    publish_label: production
     rules:
       - {{kind: numeric, score: user-feedback, below: 0.5}}
       - {{kind: boolean, score: resolved, bad: false}}
@@ -97,7 +96,6 @@ class Place:
         world = self.world
         prompt: dict[str, Any] = {
             "name": "support-assistant",
-            "publish_label": "production",
             "rules": [{"kind": "numeric", "score": "user-feedback", "below": 0.5}],
             "gate": {**GATE},
         }

@@ -198,7 +198,9 @@ def test_the_demo_leaves_other_peoples_settings_alone(place: Place) -> None:
 def test_an_interrupted_cycle_goes_on_later(place: Place) -> None:
     """Ctrl-C in mid-cycle, then two runs at the same time: every cycle ends, and nothing is published by a dry run."""
     changes = {"replayed": 0, "claim": False}  # three claims would need more sealed cases than there are
-    config = place.settings(prompt__gate=GATE | changes, prompt__publish_label="candidate", prompt__max_complaints=200)
+    config = place.settings(
+        prompt__gate=GATE | changes, prompt__release={"policy": "observe"}, prompt__max_complaints=200
+    )
     before = place.versions()
     command = [str(TRACEGRAD), "--config", str(config), "once", "support-assistant", "--dry-run"]
     with subprocess.Popen(

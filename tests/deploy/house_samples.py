@@ -17,6 +17,7 @@ from connectors.memory import MemoryCaseSource, MemoryRegistry, MemoryTraceSourc
 from connectors.memory_flags import MemoryFlags
 from connectors.memory_forge import MemoryForge
 from deploy.gating.order import Evaluators
+from deploy.releases.proposing import propose
 from deploy.releases.tending import tend
 from deploy.settings import PromptSettings, Settings
 from deploy.store.facade import Store
@@ -178,6 +179,17 @@ class World:
             connection.execute(sa.text("insert into workflow_status values ('tick', 'mine')"))
         run = Run(cycle_id="", prompt="support", workflow_id="tick", token="mine")
         return await tend(house or self.house, run, {})
+
+    async def release(self, run: Run, state: State) -> str:
+        """A cycle's candidate is proposed, approved by a person, and walks as far as it can; its state and reason."""
+        ended = await propose(self.house, run, state)
+        row = self.store.releases.of_prompt("support", limit=1)
+        if not row or row[0].run_id != run.cycle_id:
+            return str(ended["reason"])
+        self.order(OrderKind.APPROVE, run_id=run.cycle_id)
+        await self.tick()
+        row = self.store.releases.of_prompt("support", limit=1)
+        return f"{row[0].state}: {row[0].reason}"
 
     def order(self, kind: OrderKind, *, run_id: str = "", argument: Json = None, why: str = "") -> Order:
         """A person tells a release what to do."""

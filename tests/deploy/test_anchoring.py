@@ -11,19 +11,18 @@ from deploy.collecting import collect
 from deploy.gating.stage import gate
 from deploy.lifecycle import ReleaseState
 from deploy.optimizing import find_candidate
-from deploy.release import publish
 from deploy.store.facade import Store
 from deploy.store.fence import Run
 from optimizer.errors import BadCredentials, ServerFault
 from optimizer.types import Arm, Case, CaseOrigin, Missing, ScoreKind
 
 DATASET = "tracegrad-anchors-support"
-TO_PRODUCTION = {"publish_label": "production"}
+PROMOTED = "promoted: `production` points to version 2: approved by ada"
 
 
 @pytest.fixture
 def world(owned: Store, clock: SetClock) -> World:
-    found = World(owned, clock, prompt=TO_PRODUCTION)
+    found = World(owned, clock)
     found.complaint(1)
     found.complaint(2)
     found.judge_it(
@@ -60,8 +59,7 @@ async def anchors(world: World) -> list[Case]:
 async def test_every_complaint_that_was_fixed_becomes_an_anchor(world: World) -> None:
     run, state = await passed(world)
     assert DATASET not in world.cases.datasets, "a gate alone keeps nothing"
-    ended = await publish(world.house, run, state)
-    assert str(ended["reason"]).endswith("labelled `production`; 2 fixed complaints are anchors now")
+    assert await world.release(run, state) == PROMOTED
     kept = await anchors(world)
     assert [case.origin for case in kept] == [CaseOrigin.ANCHOR] * 2
     assert all(case.id.startswith("anchor-") for case in kept)
@@ -71,9 +69,9 @@ async def test_every_complaint_that_was_fixed_becomes_an_anchor(world: World) ->
 
 async def test_a_repeated_publish_keeps_them_once(world: World) -> None:
     run, state = await passed(world)
-    first = await publish(world.house, run, state)
+    await world.release(run, state)
     kept, stored = await anchors(world), rows(world.store)
-    assert await publish(world.house, run, state) == first
+    await world.tick()
     assert (await anchors(world), rows(world.store)) == (kept, stored)
 
 
@@ -81,9 +79,9 @@ async def test_a_crash_after_writing_them_neither_repeats_nor_loses_them(world: 
     run, state = await passed(world)
     world.cases = DyingCases(world.cases, KeyError("kill -9"), times=1)
     with pytest.raises(KeyError):
-        await publish(world.house, run, state)
-    ended = await publish(world.house, run, state)
-    assert str(ended["reason"]).endswith("; 2 fixed complaints are anchors now")
+        await world.release(run, state)
+    await world.tick()
+    assert world.store.releases.get(run.cycle_id).state is ReleaseState.PROMOTED
     assert len(await anchors(world)) == 2
     assert (await world.registry.head("support")).newest == 2
 
@@ -91,8 +89,8 @@ async def test_a_crash_after_writing_them_neither_repeats_nor_loses_them(world: 
 async def test_langfuse_is_away_for_a_moment(world: World) -> None:
     run, state = await passed(world)
     world.cases = DyingCases(world.cases, ServerFault("502"), times=1)
-    ended = await publish(world.house, run, state)
-    assert str(ended["reason"]).endswith("; 2 fixed complaints are anchors now")
+    assert await world.release(run, state) == PROMOTED
+    assert len(await anchors(world)) == 2
 
 
 async def test_what_cannot_be_kept_is_told_and_the_release_stands(
@@ -100,9 +98,8 @@ async def test_what_cannot_be_kept_is_told_and_the_release_stands(
 ) -> None:
     run, state = await passed(world)
     world.cases = DyingCases(world.cases, BadCredentials("the key may only read", "give it more rights"), times=9)
-    ended = await publish(world.house, run, state)
+    assert await world.release(run, state) == PROMOTED
     said = "the complaints that it fixed could not be kept as anchors (BadCredentials)"
-    assert ended == {"ended": "done", "reason": f"published version 2 of support, labelled `production`; {said}"}
     assert [(record.getMessage(), record.action) for record in caplog.records] == [(said, "anchors")]  # type: ignore[attr-defined]
     assert world.store.releases.get(run.cycle_id).state is ReleaseState.PROMOTED
 
@@ -110,6 +107,5 @@ async def test_what_cannot_be_kept_is_told_and_the_release_stands(
 async def test_a_complaint_that_was_not_fixed_is_no_anchor(world: World) -> None:
     world.judge.scores = {Arm.BASELINE: 0.55, Arm.CANDIDATE: 0.95}
     run, state = await passed(world)
-    ended = await publish(world.house, run, state)
-    assert str(ended["reason"]).endswith("labelled `production`")
+    assert await world.release(run, state) == PROMOTED
     assert DATASET not in world.cases.datasets

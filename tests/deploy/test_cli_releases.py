@@ -1,6 +1,8 @@
 """The commands for releases: what may be ordered, by whom, what is shown, and what works with the database alone."""
 
 import shlex
+import subprocess
+import sys
 from datetime import timedelta
 from pathlib import Path
 
@@ -227,6 +229,22 @@ def test_a_freeze_needs_nothing_but_the_database(tracegrad: Command, store: Stor
     assert (stands.prompt, stands.actor, stands.why) == ("", "grace", "odd answers")
     ended = tracegrad("--json", "unfreeze")
     assert (ended.code, ended.document["lifted"], store.freezes.all()) == (DONE, True, ())
+
+
+def test_a_freeze_does_not_begin_a_database_of_its_own(tracegrad: Command, tmp_path: Path) -> None:
+    """One that the daemon does not read would stop nothing."""
+    (tmp_path / "tracegrad.yaml").write_text(f"state_dir: {tmp_path}/elsewhere\n")
+    assert tracegrad("freeze").sentence == (
+        f"there is no database at {tmp_path}/elsewhere/tracegrad.db; correct `state_dir`, or run it from its place."
+    )
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_the_kill_switch_imports_no_connector() -> None:
+    code = "import sys, deploy.cli.freeze; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert "sqlalchemy" in loaded
+    assert not {"connectors", "langfuse", "openai", "dbos", "aiohttp", "httpx", "starlette"} & set(loaded)
 
 
 def test_one_prompt_is_frozen_and_a_misspelt_one_is_refused(tracegrad: Command, store: Store) -> None:

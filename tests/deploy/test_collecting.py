@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from conftest import SetClock
-from house_samples import BODY, State, World, rows
+from house_samples import State, World, rows
 
 from connectors.memory import MemoryTraceSource
 from deploy.collecting import YOUNG, chosen_losses, collect
@@ -267,16 +267,6 @@ async def test_an_edit_after_the_choice_drops_that_complaint_alone(world: World)
     assert texts_of(world, state) == {"stays"}
 
 
-@pytest.mark.parametrize(("label", "labelled"), [("production", 1), ("candidate", 2), ("nowhere", 0)])
-async def test_the_labels_are_read_before_anything_is_changed(world: World, label: str, labelled: int) -> None:
-    world.registry.add("support", BODY + " Please.", labels=["candidate"])
-    world.prompt = {"publish_label": label}
-    world.complaint(1)
-    state = await collected(world)
-    assert (state["base_version"], state["newest"], state["labelled"]) == (1, 2, labelled)
-    assert world.store.cycles.get("support@2026-11-21T02:30Z").parent_version == 1
-
-
 async def test_inputs_for_replay_are_recent_and_of_any_version(world: World) -> None:
     world.prompt = {"gate": {"replayed": 1, "sealed": 0}}
     world.complaint(1)
@@ -288,7 +278,7 @@ async def test_inputs_for_replay_are_recent_and_of_any_version(world: World) -> 
     assert (await collected(world, "none"))["replay"] == []
     world.prompt = {"gate": {"replayed": 0, "sealed": 1}}
     assert len((await collected(world, "for a claim"))["replay"]) == 3
-    world.prompt = {"gate": {"replayed": 0, "sealed": 1, "claim": False}}
+    world.prompt = {"gate": {"replayed": 0, "sealed": 1, "claim": False}, "release": {"policy": "observe"}}
     assert (await collected(world, "without one"))["replay"] == []
 
 

@@ -128,5 +128,5 @@ async def test_later_cycles_learn_the_verdict_and_no_number(world: World) -> Non
     world.complaint(2)
     await world.walk(world.cycle("first"), collect, find_candidate, gate)
     world.pass_time(hours=1)
-    (past,) = remembered(world.house, world.cycle("second"))
+    (past,) = remembered(world.house, world.cycle("second"), ())
     assert (past.verdict, past.reason) == (Verdict.PASS, "the gate's verdict: pass")

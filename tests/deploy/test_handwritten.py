@@ -61,7 +61,10 @@ async def test_a_screen_stakes_nothing_and_a_claim_stakes_out_of_the_daemons_bud
 
 
 async def test_sources_that_gave_a_gradient_give_no_case_to_a_person_either(world: World) -> None:
-    world.prompt = {"gate": {"datasets": ["curated"], "replayed": 10, "sealed": 0, "claim": False}}
+    world.prompt = {
+        "gate": {"datasets": ["curated"], "replayed": 10, "sealed": 0, "claim": False},
+        "release": {"policy": "observe"},
+    }
     world.complaint(1)
     world.complaint(2)
     await world.walk(world.cycle(), collect, find_candidate)
@@ -109,7 +112,8 @@ async def test_a_hundred_thousand_cases_of_which_some_come_twice(world: World) -
     world.cases.datasets["many"] = list(many)
     world.cases.datasets["again"] = [replace(case, reference="another") for case in many[:1000]]
     world.prompt = {
-        "gate": {"datasets": ["many", "again"], "replayed": 0, "sealed": 0, "claim": False, "max_cases": 400}
+        "gate": {"datasets": ["many", "again"], "replayed": 0, "sealed": 0, "claim": False, "max_cases": 400},
+        "release": {"policy": "observe"},
     }
     world.judge.scores = {Arm.BASELINE: 0.5, Arm.CANDIDATE: 0.5}
     found = await report(world)

@@ -10,7 +10,6 @@ from deploy.gating.stage import gate
 from deploy.lifecycle import CycleState
 from deploy.metrics import metrics_of
 from deploy.optimizing import find_candidate
-from deploy.release import publish
 from deploy.store.facade import Store
 
 
@@ -44,7 +43,7 @@ async def test_a_cycle_from_start_to_end(world: World) -> None:
     assert samples(world)['tracegrad_cycles_open{prompt="support",state="idle"}'] == 1.0
     assert not any("cycles_total" in name or "published" in name for name in samples(world))
 
-    await publish(world.house, run, state)
+    await world.release(run, state)
     ended_at = world.pass_time(minutes=10)
     world.store.cycles.advance(run, CycleState.DONE, at=ended_at)
     found = samples(world)

@@ -1,18 +1,20 @@
 """What the command line and the page show, as documents."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from conftest import SetClock
-from house_samples import BODY, FIXED, World
+from house_samples import BODY, FIXED, World, critic_and_rewriter
 
+from connectors.memory import ScriptedModel
 from deploy import overview
 from deploy.collecting import collect
 from deploy.gating.stage import gate
 from deploy.optimizing import find_candidate
-from deploy.release import publish
 from deploy.store.facade import Store
 from optimizer.errors import NotFound
+from optimizer.ports import ModelReply, ModelRequest
 
 
 @pytest.fixture
@@ -24,7 +26,7 @@ async def test_a_cycle_with_everything(world: World) -> None:
     for number in range(5):
         world.complaint(number, comment=f"long words {number} " + "and more " * 100)
     run = world.cycle()
-    await world.walk(run, collect, find_candidate, gate, publish)
+    await world.release(run, await world.walk(run, collect, find_candidate, gate))
     shown = overview.cycle(world.store, world.house.settings, run.cycle_id)
     json.dumps(shown)
     assert (shown["state"], shown["verdict"], shown["base_version"], shown["published_version"]) == (
@@ -69,6 +71,12 @@ def test_a_cycle_that_is_not_there(world: World) -> None:
         overview.cycle(world.store, world.house.settings, "nothing@never")
 
 
+def something_else(request: ModelRequest) -> ModelReply:
+    """The rewriter finds another line."""
+    found = critic_and_rewriter(request)
+    return replace(found, text=found.text.replace(FIXED, "Say when the parcel comes."))
+
+
 async def test_status_names_what_is_in_use(world: World) -> None:
     now = world.clock.now
     assert overview.status(world.store, world.house.settings, now())["prompts"] == [
@@ -83,17 +91,20 @@ async def test_status_names_what_is_in_use(world: World) -> None:
     ]
     world.complaint(1)
     world.complaint(2)
-    await world.walk(world.cycle(), collect, find_candidate, gate, publish)
+    run = world.cycle()
+    await world.release(run, await world.walk(run, collect, find_candidate, gate))
     (prompt,) = overview.status(world.store, world.house.settings, now())["prompts"]
     assert (prompt["published"], prompt["last_cycle"]["verdict"]) == (2, "pass")
     # a later release that a person overtook is not in use, and hides nothing
     world.pass_time(days=1)
-    world.complaint(3)
-    world.complaint(4)
+    for number in (3, 4):
+        world.answer(number, prompt_version=2)
+        world.judge_it(number)
+    world.model = ScriptedModel(something_else)
     run = world.cycle("next")
     state = await world.walk(run, collect, find_candidate, gate)
     world.registry.add("support", BODY + " By hand.", labels=["production"])
-    await publish(world.house, run, state)
+    await world.release(run, state)
     shown = overview.status(world.store, world.house.settings, now())
     assert shown["prompts"][0]["published"] == 2
     assert [line["id"] for line in shown["cycles"]] == [run.cycle_id, "support@2026-11-21T02:30Z"]

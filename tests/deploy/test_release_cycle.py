@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from functools import partial
 
 import pytest
 from conftest import SetClock
@@ -11,19 +12,22 @@ from house_samples import BODY, FIXED, World
 from deploy import overview
 from deploy.collecting import YOUNG
 from deploy.cycle import DRY_PLAN, PLAN, stages
-from deploy.lifecycle import CycleState
+from deploy.lifecycle import CycleState, ReleaseState
+from deploy.releases.tending import tend
 from deploy.store.facade import Store
+from deploy.store.orders import OrderKind
 from deploy.workflows import Worker
 
 
 @pytest.fixture
 def world(store: Store, clock: SetClock) -> World:
-    return World(store, clock, prompt={"publish_label": "production"})
+    return World(store, clock)
 
 
 @asynccontextmanager
 async def working(world: World, url: str, plan: tuple[str, ...] = PLAN) -> AsyncIterator[Worker]:
-    worker = Worker(world.store, url, stages=stages(world.house), plan=plan, clock=world.clock, poll_s=0.1)
+    tick = partial(tend, world.house)
+    worker = Worker(world.store, url, stages=stages(world.house), plan=plan, tick=tick, clock=world.clock, poll_s=0.1)
     await worker.start()
     try:
         yield worker
@@ -37,8 +41,12 @@ async def test_two_slots_the_first_publishes_and_the_second_has_nothing_to_do(wo
     async with working(world, url) as worker:
         first = await worker.enqueue("support", "first")
         assert (await worker.wait(first))["reason"] == (
-            "published version 2 of support, labelled `production`; 4 fixed complaints are anchors now"
+            "proposed: it waits for `tracegrad approve support`, or `tracegrad reject support --why ...`"
         )
+        world.order(OrderKind.APPROVE)
+        told = await worker.wait(await worker.enqueue_tick("support", "now"))
+        assert list(told["told"].values()) == ["approved: approved"]  # type: ignore[union-attr]
+        assert world.store.releases.get(first).state is ReleaseState.PROMOTED
         world.pass_time(days=1)
         world.answer(10, ago=timedelta(hours=1), prompt_version=2)
         second = await worker.enqueue("support", "second")
@@ -76,7 +84,7 @@ async def test_what_a_dry_run_found_is_still_there_to_be_published(
     async with working(world, url) as worker:
         real = await worker.enqueue("support", "real")
         assert (await worker.wait(real))["reason"] == (
-            "published version 2 of support, labelled `production`; 2 fixed complaints are anchors now"
+            "proposed: it waits for `tracegrad approve support`, or `tracegrad reject support --why ...`"
         )
     ended = [record.__dict__ for record in caplog.records if record.message == "cycle ended"]
     assert [(line["cycle"], line["state"], line["verdict"]) for line in ended] == [

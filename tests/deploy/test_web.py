@@ -16,7 +16,6 @@ from deploy.gating.stage import gate
 from deploy.lifecycle import CycleState
 from deploy.metrics import metrics_of
 from deploy.optimizing import find_candidate
-from deploy.release import publish
 from deploy.store.facade import Store
 from deploy.web.app import create_app
 from optimizer.ports import ModelReply, ModelRequest
@@ -27,7 +26,7 @@ HOSTILE = "<script>alert('x')</script> \x1b[31mred\x1b[0m \u202egnp.exe \"><img 
 
 @pytest.fixture
 def world(owned: Store, clock: SetClock) -> World:
-    return World(owned, clock, prompt={"publish_label": "production"})
+    return World(owned, clock)
 
 
 async def cycle_of(world: World, *, comment: str = "It never asked for my number", trace: str = "t") -> str:
@@ -35,9 +34,9 @@ async def cycle_of(world: World, *, comment: str = "It never asked for my number
         world.answer(number, trace_id=f"{trace}{number}")
         world.judge_it(number, trace_id=f"{trace}{number}", comment=f"{comment} {number}")
     run = world.cycle()
-    state = await world.walk(run, collect, find_candidate, gate, publish)
-    end = CycleState(str(state["ended"]))
-    world.store.cycles.advance(run, end, at=world.pass_time(minutes=5), reason=str(state["reason"]))
+    state = await world.walk(run, collect, find_candidate, gate)
+    reason = str(state["reason"]) if "ended" in state else await world.release(run, state)
+    world.store.cycles.advance(run, CycleState.DONE, at=world.pass_time(minutes=5), reason=reason)
     return run.cycle_id
 
 
@@ -73,7 +72,7 @@ async def test_the_status_page_shows_prompts_cycles_verdicts_and_spend(world: Wo
         said = text_of(answer)
         for expected in ("support", "0 3 * * *", "done", "pass", "version 2", "$0.0030"):
             assert expected in said
-        assert "published version 2 of support, labelled `production`" in said
+        assert "promoted: `production` points to version 2" in said
         link = re.search(r'href="(/cycles/[^"]+)"', answer.text)
         assert link
         assert link[1] == f"/cycles/{quote(id_)}"
@@ -111,7 +110,10 @@ async def test_a_cycle_shows_its_diff_reasons_verdict_and_what_was_not_used(worl
     assert re.search(r"Not used edit .+ 1 History", said)
     assert "example.com" not in said
     assert "Meta-prompts: critic v3, repair v1, rewriter v3." in said
-    assert re.search(r"idle .* collecting .* optimizing .* gating .* proposing .* done : published version 2", said)
+    assert re.search(
+        r"idle .* collecting .* optimizing .* gating .* proposing .* done : promoted: `production` points to version 2",
+        said,
+    )
 
 
 async def test_a_run_that_was_cut_short_shows_why(world: World) -> None:

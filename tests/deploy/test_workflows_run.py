@@ -11,13 +11,22 @@ from workflow_samples import owner, status, until
 
 from deploy.lifecycle import CycleState
 from deploy.store.facade import Store
-from deploy.store.fence import LeaseLost, Run
-from deploy.store.fence import hold
+from deploy.store.fence import LeaseLost, Run, hold
 from deploy.workflows import Stage, State, Worker
 from optimizer.errors import Unreachable
 
 Work = Callable[[Run], Awaitable[State]]
 SLOT, NEXT = "2026-11-21T02:30Z", "2026-11-21T03:30Z"
+
+
+async def fence(store: Store, run: Run) -> None:
+    """Ask whether the run still owns its cycle, as whoever is about to act does."""
+
+    def ask() -> None:
+        with store.engine.begin() as connection:
+            hold(connection, run)
+
+    await asyncio.to_thread(ask)
 
 
 class Stages:
