@@ -5,7 +5,6 @@ not publish, it is not lost: the next tick of the daemon that may obeys it.
 """
 
 import asyncio
-import getpass
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -14,6 +13,7 @@ from deploy.cli.console import Terminal
 from deploy.cli.exits import COULD_NOT_RUN, DONE, OUTSIDE
 from deploy.cli.options import Options
 from deploy.cli.releases import render_line
+from deploy.cli.user import user
 from deploy.clock import SystemClock
 from deploy.ordering import of_release, of_unproven
 from deploy.overview import moment
@@ -23,7 +23,7 @@ from deploy.settings import Settings, load
 from deploy.store.facade import Store
 from deploy.store.orders import Order, OrderKind
 from deploy.wiring import open_store
-from optimizer.errors import BadSettings, NotFound, TracegradError
+from optimizer.errors import NotFound, TracegradError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,14 +88,6 @@ def order_of(store: Store, settings: Settings, wanted: Wanted, at: datetime) -> 
     if kind is OrderKind.ACCEPT_UNPROVEN:
         return of_unproven(store, settings, wanted.target, actor=actor, why=wanted.why, at=at)
     return of_release(store, settings, kind, wanted.target, actor=actor, why=wanted.why, at=at, to=wanted.to)
-
-
-def user(given: str) -> str:
-    """Who is recorded: the name that was given, or the user of this machine. Raises BadSettings for nobody."""
-    try:
-        return given or getpass.getuser()
-    except (OSError, KeyError) as error:  # no such user, as in a container; which of the two depends on the version
-        raise BadSettings("this machine does not say who you are", "name yourself with --as") from error
 
 
 def named(order: Order) -> str:
