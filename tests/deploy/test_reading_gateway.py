@@ -1,12 +1,14 @@
 """The reading gateway between our real connectors and a simulated Langfuse: all reads pass, and nothing else does."""
 
 import asyncio
+import gzip
 import json
 import socket
 from base64 import b64encode
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 
 import httpx
@@ -331,6 +333,45 @@ async def said(address: str, request: str, *, keys: bytes = KEYS, ended: bool = 
 
 def status(answer: bytes) -> int:
     return int(answer.split(maxsplit=2)[1])
+
+
+async def test_a_large_answer_is_passed_on_as_it_comes() -> None:
+    whole = b"".join(sha256(str(number).encode()).digest() for number in range(100_000))
+    packed = gzip.compress(whole)
+
+    async def large(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001 -- ASGI's signature
+        headers = [(b"content-encoding", b"gzip"), (b"x-ratelimit-remaining", b"7"), (b"set-cookie", b"a=b")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        for start in range(0, len(packed), 50_000):
+            chunk = packed[start : start + 50_000]
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+
+    async with in_front_of(large) as (address, asker):
+        answer = await asker.get(f"{address}/api/public/v2/observations")
+    assert answer.content == whole
+    assert answer.headers["x-ratelimit-remaining"] == "7"
+    assert "set-cookie" not in answer.headers
+
+
+async def test_an_answer_that_breaks_off_is_not_passed_on_as_whole() -> None:
+    async def broken(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001 -- ASGI's signature
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"1000")]})
+        await send({"type": "http.response.body", "body": b"{", "more_body": True})
+        raise ConnectionError("gone")
+
+    async with in_front_of(broken) as (address, asker):
+        with pytest.raises(httpx.RemoteProtocolError):
+            await asker.get(f"{address}/api/public/v2/observations")
+
+
+@asynccontextmanager
+async def in_front_of(app: ASGIApp) -> AsyncIterator[tuple[str, httpx.AsyncClient]]:
+    """A gateway before something that is not quite Langfuse, and somebody who may ask."""
+    with serve(app) as url:
+        settings = LangfuseSettings(host=url, public_key=PUBLIC, secret_key=SECRET)  # type: ignore[arg-type]
+        async with gateway_to(settings) as address, httpx.AsyncClient(auth=("reader", "only-reads")) as asker:
+            yield address, asker
 
 
 # ---- what it makes of Langfuse's troubles ----------------------------------------------------------------------------
