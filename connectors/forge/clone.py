@@ -33,7 +33,9 @@ _PATIENCE = 6
 """What moves a whole history takes so many times as long as an answer may."""
 
 _KEPT = re.compile(
-    r"PATH|HOME|USER|LOGNAME|TMPDIR|XDG_CONFIG_HOME|SSH_\w+|GIT_SSH\w*|GIT_SSL_\w+|SSL_CERT_\w+|\w+_proxy", re.I
+    r"PATH|HOME|USER|LOGNAME|TMPDIR|XDG_CONFIG_HOME|SSH_\w+|SSL_CERT_\w+|\w+_proxy"
+    r"|GIT_SSH\w*|GIT_SSL_\w+|GIT_CONFIG_(GLOBAL|SYSTEM|NOSYSTEM)",
+    re.I,
 )
 """What git gets of our environment: how to log in and to connect, and none of our own keys."""
 
@@ -57,15 +59,18 @@ _FIXED = {
     "GIT_LITERAL_PATHSPECS": "1",
     "GIT_OPTIONAL_LOCKS": "0",
     "GCM_INTERACTIVE": "never",
+    "SSH_ASKPASS_REQUIRE": "never",
     "LC_ALL": "C",
 }
 
 _BEHIND = re.compile(r"non-fast-forward|fetch first|stale info|cannot lock ref|reference already exists", re.I)
-_LOGIN = re.compile(r"authentication failed|permission denied|could not read (user|pass)|403|401|publickey", re.I)
+_LOGIN = re.compile(
+    r"authentication failed|permission denied|could not read (user|pass)|host key|access rights|403|401|publickey", re.I
+)
 _RULE = re.compile(r"hook declined|protected branch|remote rejected|prohibited", re.I)
 _NO_ROUTE = re.compile(r"resolve host|connect|timed out|hung up|early EOF|unable to access|network", re.I)
 _ABSENT = re.compile(r"not our ref|unadvertised|find remote ref|not a tree object|not a valid object|bad object", re.I)
-_MISSING = re.compile(r"not appear to be a git repository|not found|does not exist|no such file", re.I)
+_MISSING = re.compile(r"not appear to be a git repository|not found|does not exist", re.I)
 
 
 class Clone:
@@ -82,7 +87,6 @@ class Clone:
             **{f"GIT_{role}_EMAIL": author.email for role in ("AUTHOR", "COMMITTER")},
             "GIT_INDEX_FILE": str(folder / "index"),
         }
-        self._environment.setdefault("GIT_SSH_COMMAND", "ssh -oBatchMode=yes")
 
     async def fetch(self, *wanted: str, depth: int = 0) -> None:
         """Bring refs or commits here, without the files; with all of their history, unless a depth is given.
@@ -190,12 +194,12 @@ class Clone:
             )
         if _ABSENT.search(said):
             return NotFound(f"{self.shown} has no such commit", "look whether it was thrown away")
+        if _MISSING.search(said):
+            return NotFound(f"git finds no repository at {self.shown}", "correct `forge.remote`")
         if _LOGIN.search(said):
             return BadCredentials(
                 f"{self.shown} refused our account", "set up a key or a credential helper that git uses without asking"
             )
-        if _MISSING.search(said):
-            return NotFound(f"git finds no repository at {self.shown}", "correct `forge.remote`")
         if _NO_ROUTE.search(said):
             return Unreachable(f"git cannot reach {self.shown}")
         return BadSettings(f"`git {command}` failed for {self.shown}", "try the same by hand, with `git ls-remote`")

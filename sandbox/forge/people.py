@@ -65,6 +65,13 @@ def close(forge: Forge, order: Record) -> Hook | None:
     return Hook("pull_request", "closed", row["number"], by)
 
 
+def retarget(forge: Forge, order: Record) -> None:
+    """`{number, base}`: let it be merged into another branch."""
+    row = known(forge, order["number"])
+    row |= {"base": order["base"], "base_sha": forge.objects.branch(order["base"])}
+    forge.records.put("pull", row["number"], row)
+
+
 def comment(forge: Forge, order: Record) -> Hook:
     """`{number, by, body, association}`: anybody may comment; MEMBER unless it is said."""
     by, association = str(order.get("by", "ada")), order.get("association", "MEMBER")
@@ -168,7 +175,7 @@ async def shown(request: Request) -> Response:
     return JSONResponse(found)
 
 
-ACTS: tuple[Act, ...] = (merge, close, comment, review, commit, delete_branch, protect, faults, webhook)
+ACTS: tuple[Act, ...] = (merge, close, retarget, comment, review, commit, delete_branch, protect, faults, webhook)
 ROUTES = [
     Route("/sandbox/state", shown, methods=["GET"]),
     *(Route(f"/sandbox/{act.__name__.replace('_', '-')}", acting(act), methods=["POST"]) for act in ACTS),

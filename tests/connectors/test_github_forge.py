@@ -163,6 +163,17 @@ class Interrupting:
         await self._app(scope, receive, send)
 
 
+async def test_a_merge_into_another_branch_approves_nothing(world: tuple[GitHub, Repository]) -> None:
+    forge, repository = world
+    request = await forge.propose(CHANGE)
+    repository.act("commit", branch="open-to-all", files={"README.md": "x"})
+    repository.act("retarget", number=request.number, base="open-to-all")
+    assert (await forge.read(request)).state is PullState.OPEN
+    repository.act("merge", number=request.number, by="eve")
+    reading = await forge.read(request)
+    assert (reading.state, reading.by, reading.revision) == (PullState.CLOSED, "eve", "")
+
+
 # ---- words of people -------------------------------------------------------------------------------------------------
 
 

@@ -60,6 +60,9 @@ class GitHub:
         touched = await self._branches.touched(pull.number, request.branch)
         if pull.merged:
             by = pull.merged_by.login if pull.merged_by else ""
+            if pull.base.ref != self._access.branch:
+                # into a branch that may be open to people who could not merge into ours
+                return PullReading(state=PullState.CLOSED, by=by, words=words, touched=touched)
             revision = pull.merge_commit_sha or ""
             return PullReading(state=PullState.MERGED, by=by, words=words, revision=revision, touched=touched)
         if pull.state == "open":

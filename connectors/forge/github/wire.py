@@ -59,8 +59,8 @@ class GitCommit(Wire):
     tree: Object
 
 
-class Head(Wire):
-    """The branch of a pull request."""
+class Side(Wire):
+    """One of the two branches of a pull request."""
 
     ref: str
     sha: str
@@ -81,7 +81,8 @@ class Pull(Wire):
     title: str
     body: str | None
     user: User | None
-    head: Head
+    head: Side
+    base: Side
     labels: tuple[Label, ...] = ()
     merged: bool = False
     merged_by: User | None = None
