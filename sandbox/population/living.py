@@ -65,7 +65,7 @@ class Population:
         serves: Serves,
         *,
         prompt: str,
-        habits: Habits | None = None,
+        habits: Habits,
         seed: int = 7,
         score: str = "user-feedback",
     ) -> None:
@@ -73,7 +73,7 @@ class Population:
         self._resolver = resolver
         self._serves = serves
         self._prompt = prompt
-        self._habits = habits or Habits()
+        self._habits = habits
         self._seed = seed
         self._score = score
         self._unsaid: list[tuple[datetime, dict[str, object]]] = []

@@ -13,7 +13,6 @@ from datetime import UTC, datetime, timedelta
 HOUR = timedelta(hours=1)
 _LONGEST_GAP = timedelta(days=2)
 _SATURDAY = 5
-_THURSDAY = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,17 +20,19 @@ class Habits:
     """How people are. Rates are per week, shares in [0, 1], pairs are for (good, bad) answers.
 
     Attributes:
+        origin: when their history begins: there, a version is liked by as many as its quality says.
         users: new ones in a week without a weekend's quiet; weekends have the part `weekend` of a working day.
         most_answers: everybody asks for 1 to so many, with pauses of `pause_days` on average.
         icc: correlation of two scores of one user.
         missing: share of answers that are never scored. `delay_days`: how long a score takes, on average.
         season: how much better answers are liked in mid-week than on average, and worse at its ends.
-        hard: share of users who ask for more, at `origin`; it grows by `drift` a day. Their scores lie `gap` below
-            those of the others.
+        hard: share of users who ask for more, at the origin; it grows by `drift` a day. They like answers less often
+            than the others, by `gap`.
         hostile: share of users who dislike everything and say so in prompt injections.
-        origin: when `hard` holds.
+        commenting: share of bad scores with a comment.
     """
 
+    origin: datetime
     users: float = 1000.0
     weekend: float = 0.5
     most_answers: int = 5
@@ -45,7 +46,6 @@ class Habits:
     drift: float = 0.002
     hostile: float = 0.02
     commenting: float = 0.3
-    origin: datetime = _THURSDAY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +94,7 @@ def visits(habits: Habits, *, seed: int, start: datetime, end: datetime) -> list
 
 
 def liking(habits: Habits, quality: float, at: datetime, *, hard: bool) -> float:
-    """The chance that this kind of user likes an answer of a version, of which users at `origin` like `quality`."""
+    """The chance that this kind of user likes an answer of a version, which `quality` of all users like."""
     week = habits.season * math.cos(2 * math.pi * (at.weekday() + at.hour / 24 - 2.5) / 7)
     return min(1.0, max(0.0, quality + week + habits.gap * (habits.hard - hard)))
 

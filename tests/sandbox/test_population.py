@@ -107,9 +107,9 @@ def test_the_week_has_a_season_and_the_mix_drifts() -> None:
 
 
 def test_the_same_seed_brings_the_same_people_however_time_is_cut() -> None:
-    whole = came(Habits(), 4)
-    assert whole == came(Habits(), 1.3) + came(Habits(), 4, since=1.3)
-    assert whole != came(Habits(), 4, seed=8)
+    whole = came(Habits(origin=MONDAY), 4)
+    assert whole == came(Habits(origin=MONDAY), 1.3) + came(Habits(origin=MONDAY), 4, since=1.3)
+    assert whole != came(Habits(origin=MONDAY), 4, seed=8)
 
 
 # ---- what they post ------------------------------------------------------------------------------------------------
@@ -159,7 +159,7 @@ async def recorded(habits: Habits, *ends: float, seed: int = 7) -> Recorder:
 
 
 async def test_the_same_seed_posts_the_same_bytes() -> None:
-    small = Habits(users=200)
+    small = Habits(origin=MONDAY, users=200)
     first, second, other = await recorded(small, 2), await recorded(small, 2), await recorded(small, 2, seed=8)
     assert first.posted == second.posted
     assert first.posted != other.posted
@@ -168,7 +168,9 @@ async def test_the_same_seed_posts_the_same_bytes() -> None:
 
 
 async def test_scores_come_late_or_never_as_configured() -> None:
-    habits = Habits(users=700, missing=(0.5, 0.1), delay_days=(2.0, 0.5), hostile=0.0, season=0.0, gap=0.0)
+    habits = Habits(
+        origin=MONDAY, users=700, missing=(0.5, 0.1), delay_days=(2.0, 0.5), hostile=0.0, season=0.0, gap=0.0
+    )
     recorder = await recorded(habits, 4, 20)
     asked = {span.trace_id.hex(): span.start_time_unix_nano / 1e9 for span in recorder.spans if span.name == "chat"}
     before = {trace: at for trace, at in asked.items() if at < days(8).timestamp()}
