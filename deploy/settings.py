@@ -222,6 +222,14 @@ class PromptSettings(Section):
     gate: GateSettings = GateSettings()
     release: ReleaseSettings = ReleaseSettings()
 
+    @field_validator("label")
+    @classmethod
+    def not_one_of_ours(cls, value: str) -> str:
+        """Labels that are moved by releases, or by Langfuse itself, cannot be what the owner decides with."""
+        if value in ("canary", "holdback", "latest"):
+            raise ValueError(f"`{value}` is moved by releases or by Langfuse; choose another label")
+        return value
+
     @field_validator("schedule")
     @classmethod
     def a_cron_line(cls, value: str) -> str:

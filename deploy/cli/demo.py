@@ -21,10 +21,13 @@ from deploy.cli.console import Terminal
 from deploy.cli.exits import COULD_NOT_RUN, DONE
 from deploy.cli.once import Stages, run_once, watching
 from deploy.cli.options import Options
+from deploy.cli.order import Wanted, order_of
 from deploy.cli.show import COLOUR, before_and_after, render
 from deploy.clock import SystemClock
 from deploy.gating.handwritten import Change, Till, judged
+from deploy.releases.obeying import obey
 from deploy.settings import Settings, load
+from deploy.store.orders import OrderKind
 from deploy.wiring import open_store, opened
 from gates.rendering.document import as_document
 from optimizer.errors import BadSettings, Permanent
@@ -134,8 +137,10 @@ def watch(demo: Demo, world: dict[str, str]) -> int:
     render(shown, demo.terminal)
     refused: list[dict[str, Any]] = []
     if shown["state"] == "done" and shown["verdict"] == Verdict.PASS:
+        released = approve(demo)
+        shown = overview.cycle(open_store(demo.settings, SystemClock()), demo.settings, cycle_id)
         refused = asyncio.run(refuse(demo))
-        sum_up(shown, refused, demo.terminal)
+        sum_up(shown, released, refused, demo.terminal)
     else:
         skipped = "An earlier run of the demo did the work. To see it from the start:"
         say(skipped if shown["state"] == "skipped" else "That is not how the demo should go. To start over:")
@@ -147,10 +152,24 @@ def watch(demo: Demo, world: dict[str, str]) -> int:
     return DONE if as_promised else COULD_NOT_RUN
 
 
+def approve(demo: Demo) -> str:
+    """A person lets the proposal go on, as with `tracegrad approve`; what came of it."""
+    say, store = demo.terminal.say, open_store(demo.settings, SystemClock())
+    say("2. A person reads the proposal and approves it", style="bold")
+    wanted = Wanted(kind=OrderKind.APPROVE, target=PROMPT, why="reads well")
+    order = store.orders.give(order_of(store, demo.settings, wanted, SystemClock().now()))
+    say(f"  tracegrad approve {PROMPT}, by {order.actor}")
+    asyncio.run(obey(demo.settings, PROMPT))
+    row = store.releases.get(order.run_id)
+    say(f"  {row.state}: {row.reason}", style="green")
+    say()
+    return f"{row.state}: {row.reason}"
+
+
 async def refuse(demo: Demo) -> list[dict[str, Any]]:
     """A null edit and a worse edit of the published version, through the same gate."""
     say = demo.terminal.say
-    say("2. The same gate on two edits that a person might make to the new version", style="bold")
+    say("3. The same gate on two edits that a person might make to the new version", style="bold")
     found = []
     for name, line in (("An edit that changes nothing that matters", NULL_LINE), ("A worse edit", WORSE_LINE)):
         with watching(demo.terminal) as progress:
@@ -177,12 +196,12 @@ async def gate_line(demo: Demo, line: str, progress: Stages) -> dict[str, Any]:
         return dict(as_document((await judged(house, change, Till())).report))
 
 
-def sum_up(shown: dict[str, Any], refused: list[dict[str, Any]], terminal: Terminal) -> None:
+def sum_up(shown: dict[str, Any], released: str, refused: list[dict[str, Any]], terminal: Terminal) -> None:
     """What came of it, in four lines."""
     more = sum(one["usage"]["cost_usd"] for one in refused)
     calls = sum(one["usage"]["calls"] for one in refused)
-    terminal.say("3. What came of it (simulated)", style="bold")
-    terminal.say(f"  Outcome    {shown['reason']}", hang=11)
+    terminal.say("4. What came of it (simulated)", style="bold")
+    terminal.say(f"  Outcome    {released}", hang=11)
     terminal.say(f"  Gate       {before_and_after(shown['report'])}", hang=11)
     terminal.say(f"  Cost       {shown['cost']} for the cycle's {shown['calls']} model calls", hang=11)
     terminal.say(f"             ${more:.4f} more for the {calls} calls that judged the two refused edits", hang=0)
@@ -195,6 +214,8 @@ def where_to_look(demo: Demo, cycle_id: str) -> None:
     config, sandbox = shlex.quote(str(demo.config)), shlex.quote(str(demo.folder / "sandbox"))
     say("Where to look (tracegrad is in .venv/bin)", style="bold")
     say(f"  tracegrad -c {config} show {cycle_id}", whole=True)
-    say(f"  tracegrad -c {config} status", whole=True)
+    say(f"  tracegrad -c {config} releases {PROMPT}", whole=True)
+    say(f"  tracegrad -c {config} blame {PROMPT}", whole=True)
+    say("    (while the simulated Langfuse runs)", style="dim")
     say(f"  tracegrad sandbox --folder {sandbox}", whole=True)
     say("    runs this simulated Langfuse alone, to point an application at", style="dim")

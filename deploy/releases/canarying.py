@@ -17,7 +17,7 @@ from deploy.releases.promoting import CANARY, give_way
 from deploy.store.ledger import Ledger
 from deploy.wiring import source_secret
 from gates.canary.margins import TakenMargin, margin_left, margin_of
-from optimizer.rollouts import CanaryPlan, Decision, Look
+from optimizer.rollouts import PRODUCTION, CanaryPlan, Decision, Look
 
 SALT_CHARS = 16
 ROUNDING = 1e-9
@@ -33,6 +33,8 @@ async def open_canary(errand: Errand) -> Errand:
         return await errand.move(ReleaseState.RETIRED, refused)
     await end_holdbacks(errand)
     started = await splits.started(errand, await salt_of(errand))
+    if any(band.version != PRODUCTION for band in started.bands):
+        return await errand.waits(f"waits: the flag of {prompt.name} shows some users another version already")
     plan = release.plan or await fixed_plan(errand, started.salt)
     errand = errand.planned(plan)
     if not await errand.point(f"label/{CANARY}", CANARY, to=release.version, forward=True):

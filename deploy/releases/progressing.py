@@ -69,11 +69,14 @@ async def meddled(errand: Errand, plan: CanaryPlan, *, base: int) -> str:
     standing = await errand.labelled(label)
     if standing != base:
         return f"`{label}` was moved by hand to version {standing}" if standing else f"nothing carries `{label}` now"
-    try:
-        await errand.house.registry.get(name, plan.version)
-        await errand.house.registry.get(name, plan.base_version)
-    except NotFound as error:
-        return f"a version of the release was deleted: {error.what}"
+    ours, before = await errand.body(), (await errand.candidate()).parent.body
+    for version, body in ((plan.version, ours), (plan.base_version, before)):
+        try:
+            # a number may come back with another text when the newest version is deleted
+            if (await errand.house.registry.get(name, version)).body != body:
+                return f"version {version} holds another text now"
+        except NotFound:
+            return f"version {version} was deleted"
     return ""
 
 

@@ -189,3 +189,34 @@ async def test_another_metric_is_another_release(world: World) -> None:
     assert state(world, run)[0] == "retired"
     assert "the metric was changed" in state(world, run)[1]
     assert world.store.refused_edits.of(world.store.ledgers.prompt_id("support")) == ()
+
+
+async def test_a_flag_that_is_in_use_already_is_waited_for(world: World) -> None:
+    people = People(world, worth={1: 0.8, 2: 0.8})
+    await people.live(1)
+    used = Split(prompt="support", salt="theirs", bands=(Band(below=0.25, version=1), Band(below=1.0, version=0)))
+    world.flags.by_hand(used)
+    run, found = await passed(world)
+    await propose(world.house, run, found)
+    await world.tick()
+    assert state(world, run) == ("published", "waits: the flag of support shows some users another version already")
+    assert await world.flags.read("support") == used
+    assert await labels(world) == {1: {"production"}, 2: {"latest"}}
+
+
+async def test_a_version_that_was_deleted_ends_the_canary(world: World) -> None:
+    people = People(world, worth={1: 0.8, 2: 0.8})
+    run = await begun(world, people)
+    world.registry.delete("support", 2)
+    await world.tick()
+    assert state(world, run) == ("superseded", "version 2 was deleted")
+    assert await bands(world) == [(1.0, PRODUCTION)]
+
+
+async def test_a_number_that_came_back_with_another_text_ends_the_canary(world: World) -> None:
+    people = People(world, worth={1: 0.8, 2: 0.8})
+    run = await begun(world, people)
+    world.registry.delete("support", 2)
+    assert world.registry.add("support", "By hand.").version == 2
+    await world.tick()
+    assert state(world, run) == ("superseded", "version 2 holds another text now")
