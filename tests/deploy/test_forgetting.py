@@ -1,7 +1,6 @@
 """A person is forgotten: none of their words is left in anything of ours, and nobody else loses a byte."""
 
 import asyncio
-import json
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from copy import deepcopy
@@ -13,7 +12,8 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from conftest import SetClock
-from house_samples import BODY, FIXED, ScriptedEvaluator, Stage, World, rows
+from forgetting_samples import MARK, SECRET, Echo, asked, echoing
+from house_samples import BODY, FIXED, Stage, World, rows
 from house_samples import asked as question
 
 from connectors.memory import MemoryCaseSource, MemoryTraceSource, ScriptedModel
@@ -39,14 +39,10 @@ from deploy.store.pull_requests import Asked
 from optimizer.errors import BadInput
 from optimizer.ports import ModelReply, ModelRequest, PullRequest, PullState
 from optimizer.rollouts import Exposure
-from optimizer.types import Arm, Case, CaseInput, Evaluation, Evidence, Score, Scored, ScoreKind, Usage, Window
+from optimizer.types import CaseInput, Evidence, Score, Scored, ScoreKind, Window
 
-SECRET = b"of the tests"
 ANNA, BOB = Source.of("anna", secret=SECRET), Source.of("bob", secret=SECRET)
 KEY = ANNA.keys[0]
-MARK = "zyxanna"
-"""In every word of hers, and in nobody else's."""
-
 WORDS = [
     f"{MARK}{what}"
     for what in ("asked", "heard", "complained", "corrected", "tagged", "quoted", "replied", "edited", "reason")
@@ -94,29 +90,6 @@ class TwinCopies:
 
 class Killed(BaseException):
     """Stands for the end of the process."""
-
-
-class Echo(ScriptedEvaluator):
-    """Answers with what it was asked, and judges with it as well."""
-
-    def _answer(self, case: Case, arm: Arm) -> Evaluation:
-        said = json.dumps([message.content for message in case.input.history])
-        result = Scored(value=self.scores[arm], reason=f"judged {said}")
-        return Evaluation(case_id=case.id, arm=arm, output=said, result=result, usage=Usage(calls=1), latency_s=0.0)
-
-
-def echoing(request: ModelRequest) -> ModelReply:
-    """A critic that quotes everybody, and a rewriter that gives the quotation as its reason."""
-    told = " ".join(message.content for message in request.messages)
-    if request.purpose == "backward":
-        quoted = f"{MARK}quoted" if MARK in told else "nothing"
-        said: dict[str, Any] = {"change": True, "gradient": f"Ask for the order number first, they said {quoted}."}
-    else:
-        again = " again" if f"{MARK}edited" in told else ""
-        text = FIXED if FIXED not in told else f"Ask {MARK}edited{again}, too."
-        edit = {"op": "add", "line": "2", "text": text, "cause": "c1", "reason": f"{MARK}reason was not understood"}
-        said = {"edits": [edit]}
-    return ModelReply(text=json.dumps(said), model=request.model, usage=Usage(calls=1, cost_usd=0.001))
 
 
 GATE = {"datasets": ["curated"], "sealed_datasets": ["sealed"], "replayed": 10, "sealed": 10}
@@ -235,11 +208,6 @@ class Life:
 
 def fields_of(score: Score) -> dict[str, Any]:
     return {name: getattr(score, name) for name in Score.__slots__}
-
-
-def asked(question: str, version: int) -> str:
-    body = BODY if version == 1 else f"{BODY}\n{FIXED}"
-    return json.dumps([{"role": "system", "content": body}, {"role": "user", "content": question}])
 
 
 @dataclass(frozen=True, kw_only=True)
