@@ -56,7 +56,7 @@ class Size:
     cycle: bool
 
 
-FULL = Size(seconds=8.0, rounds=3, cycle=True)
+FULL = Size(seconds=5.0, rounds=3, cycle=True)
 SMALL = Size(seconds=1.5, rounds=1, cycle=False)
 
 
@@ -232,14 +232,15 @@ def cycling() -> Iterator["subprocess.Popen[bytes]"]:
                 raise SystemExit(f"the cycle beside which we measure ended with {process.returncode}")
 
 
-async def during_a_cycle(load: Load, seconds: float) -> list[Figures]:
-    """Phase after phase until the cycle ends; the phase in which it ended does not count."""
-    found = []
-    with cycling() as process:
-        while process.poll() is None:
-            figures = await load.run(seconds)
-            if process.poll() is None:
-                found.append(figures)
+async def during_cycles(load: Load, size: Size) -> list[Figures]:
+    """Phase after phase while cycles run, one after the other; a phase in which one ended does not count."""
+    found: list[Figures] = []
+    while len(found) < size.rounds:
+        with cycling() as process:
+            while process.poll() is None:
+                figures = await load.run(size.seconds)
+                if process.poll() is None:
+                    found.append(figures)
     return found
 
 
@@ -257,7 +258,7 @@ async def measured(size: Size) -> dict[str, list[Figures]]:
                 with computing():
                     found["statistics"].append(await load.run(size.seconds))
             if size.cycle:
-                found["cycle"] = await during_a_cycle(load, size.seconds)
+                found["cycle"] = await during_cycles(load, size)
     return found
 
 

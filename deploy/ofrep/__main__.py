@@ -42,6 +42,7 @@ async def serve(order: Order) -> None:
     server = uvicorn.Server(
         uvicorn.Config(
             Endpoint(flags, order.token),
+            log_config=None,
             log_level="warning",
             access_log=False,
             lifespan="off",

@@ -16,7 +16,7 @@ from openfeature.evaluation_context import EvaluationContext
 from openfeature.exception import ErrorCode
 
 from optimizer.rollouts import point
-from tests.node_packages import ran
+from tests.node_packages import LOCK, ran
 
 pytestmark = pytest.mark.slow
 
@@ -125,3 +125,10 @@ def test_javascript_gets_the_same(endpoint: Served, closed: str, tmp_path: Path)
 
 def told(details: dict[str, Any]) -> tuple[int, str, str, int]:
     return details["value"], details["reason"], details["variant"], details["flagMetadata"]["serial"]
+
+
+def test_the_javascript_packages_are_pinned_by_hash_and_come_from_wherever_npm_is_configured() -> None:
+    packages = json.loads(LOCK.read_text())["packages"]
+    wanted = packages.pop("")["dependencies"]
+    assert {name: packages[f"node_modules/{name}"]["version"] for name in wanted} == wanted
+    assert all("integrity" in package and "resolved" not in package for package in packages.values())
