@@ -3,7 +3,7 @@
 Reads the store alone. People's and strangers' words are in it: whoever renders it must escape it.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -16,11 +16,15 @@ from deploy.store.freezes import EVERY, Freeze
 from deploy.store.orders import Order
 from deploy.store.releases import ReleaseEvent, ReleaseRow
 from gates.words import plain
+from optimizer.identity import Json
 from optimizer.rollouts import CanaryPlan, Look, Reading
 from optimizer.types import Missing
 
 LISTED = 20
 """Releases of one prompt in a list, the newest first."""
+
+SHARES = ("share", "holdback")
+"""Evidence that is a part of the users."""
 
 SHOWN_LOOKS = 60
 """Looks of one release that are shown, the newest; a canary takes at most 42 by the defaults."""
@@ -142,7 +146,18 @@ def event_line(event: ReleaseEvent) -> dict[str, Any]:
         "actor": event.actor,
         "reason": event.reason,
         "evidence": dict(event.evidence),
+        "shown_by": shown_by(event.evidence),
     }
+
+
+def shown_by(evidence: Mapping[str, Json]) -> str:
+    """What is short in an event's evidence, in a line; a whole look has its place in the table of looks."""
+    short = {name: value for name, value in evidence.items() if isinstance(value, str | int | float)}
+    parts = {
+        name: f"{value:.0%}" if name in SHARES and isinstance(value, float) else str(value)
+        for name, value in short.items()
+    }
+    return ", ".join(f"{name.replace('_', ' ')} {said}" for name, said in parts.items())
 
 
 def order_line(order: Order) -> dict[str, Any]:

@@ -99,11 +99,14 @@ def render_one(shown: dict[str, Any], terminal: Terminal) -> None:
     terminal.say("History", style="bold")
     for event in shown["events"]:
         said = f": {event['reason']}" if event["reason"] else ""
-        terminal.say(f"  {event['at']}  {event['state']}, by {event['actor']}{said}", hang=23)
+        numbers = f" ({event['shown_by']})" if event["shown_by"] else ""
+        terminal.say(f"  {event['at']}  {event['state']}, by {event['actor']}{said}{numbers}", hang=23)
     if shown["looks"] and not terminal.as_json:
         terminal.say()
         terminal.out.print(looks(shown["looks"]))
         terminal.say(f"  {shown['looks'][-1]['sentence']}")
+        for what, evidence in shown["looks"][-1]["evidence"].items():
+            terminal.say(f"  {what}: {evidence['said']}", style="dim")
     if shown["orders"]:
         terminal.say()
         terminal.say("Orders", style="bold")

@@ -310,12 +310,14 @@ def test_one_release_is_shown_with_its_history_looks_and_orders(
     said = tracegrad("releases", id_).out
     for expected in (
         "+ Give steps.",
-        "2026-11-21 05:30:00  progressing, by ada: because progressing",
+        "2026-11-21 05:30:00  progressing, by ada: because progressing (share 10%)",
         "no score (70 of 130)",
         "82.0 (70 of 130)",
         "+6.0 (-1.0 to +13.0)",
         "12 of 50",
         "The candidate looks better; the evidence is 12 of 50.",
+        "better: luck alone gets there once in 12 times at most",
+        "worse: none",
         "rollback, by bob (odd answers)",
         "not handled yet",
     ):

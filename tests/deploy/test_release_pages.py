@@ -88,7 +88,7 @@ async def test_a_release_in_production_shows_its_share_evidence_looks_and_orders
         "Waits for production: promotes at evidence 50, now 12; 70 of at least 100 users have had their time",
         "2026-11-22 02:30 82.0 70 of 130 76.0 650 of 1200 +6.0 -1.0 to +13.0 12 of 50 0.2 of 10 wait",
         "2026-11-21 02:30 no score 70 of 130 no score 650 of 1200 – 12 of 50",
-        "progressing by ada : because progressing",
+        "progressing by ada : because progressing share 10%",
         "rollback by bob : odd not handled yet",
     ):
         assert expected in said
