@@ -91,15 +91,20 @@ class House:
 
 
 @asynccontextmanager
-async def opened(settings: Settings, *, progress: Progress = silent) -> AsyncIterator[House]:
+async def opened(
+    settings: Settings, *, progress: Progress = silent, clock: Clock | None = None
+) -> AsyncIterator[House]:
     """Open the house, and close it whatever happens.
+
+    Args:
+        clock: another time than this machine's, for simulations.
 
     Raises:
         BadSettings: a key or a model name is missing.
         Unsupported, BadCredentials, Unreachable: as the probe of the Langfuse server found.
     """
     require(settings)
-    clock = SystemClock()
+    clock = clock or SystemClock()
     store = await asyncio.to_thread(open_store, settings, clock)
     access = langfuse_access(settings)
     server = await probe(access)
