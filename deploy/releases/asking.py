@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC
 from pathlib import Path
 
-from deploy.offline.promptfile import check_kind, parsed, written
+from deploy.offline.promptfile import parsed, written
 from deploy.settings import PromptSettings
 from deploy.store.releases import ReleaseRow
 from gates.rendering.markdown import as_markdown, escaped
@@ -153,11 +153,17 @@ def change_of(
 
 def file_of(body: Body, path: str, there: str | None) -> str:
     """The prompt as its file will hold it, ending as the file does now. Raises BadInput."""
-    out = Path(path)
-    check_kind(body, out)
-    text = written(body, out)
-    if parsed(text, out) != body:
-        raise BadInput(f"{path} cannot hold this prompt as it is", "ask by command: set `release.ask: command`")
+    text = written(body, Path(path))
+    try:
+        same = parsed(text, Path(path)) == body
+    except BadInput:
+        same = False
+    if not same:
+        raise BadInput(
+            f"{path} cannot hold this prompt as it is",
+            "end `release.path` in .json or .yaml for a chat, and in .md or .txt for a text, or set "
+            "`release.ask: command`",
+        )
     return like(text, there) if isinstance(body, str) and there is not None else text
 
 

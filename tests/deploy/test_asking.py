@@ -166,7 +166,7 @@ def test_a_chat_is_read_as_it_was_written(path: str) -> None:
     ("body", "path"), [(CHAT, "p.md"), ("text", "p.json"), ((Message(role="tool", content="x"),), "p.json")]
 )
 def test_a_file_that_cannot_hold_the_prompt(body: Body, path: str) -> None:
-    with pytest.raises(BadInput):
+    with pytest.raises(BadInput, match=r"cannot hold this prompt as it is; end `release\.path`"):
         file_of(body, path, None)
 
 
