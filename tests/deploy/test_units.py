@@ -221,3 +221,32 @@ def test_shares_of_the_second_toss_are_what_really_happens():
 def test_a_holdback_that_leaves_nothing_to_toss_has_no_units():
     stages = (FIRST, SECOND, replace(HELD, share=0.5))
     assert held(answer("u", 0.7, after(days=5)), answer("u", 0.7, after(days=11)), stages=stages) == ()
+
+
+def test_luck_that_promoted_a_release_is_not_taken_for_its_effect():
+    """A release without any effect is promoted where it looked better; then the same users come back."""
+    ours, everybody = [], []
+    for release in range(400):
+        luck = random.Random(release)
+        seen = []
+        for number in range(40):
+            place, taste = luck.random(), float(luck.random() < 0.8)  # a user likes everything, or nothing
+            seen += [answer(f"u{number}", place, day, (taste, day)) for day in (after(days=5), after(days=11))]
+        if effect(canary_phase(seen, (FIRST, SECOND, HELD), PLAN, until=LONG_AFTER).units) > 0.1:
+            after_it = [one for one in seen if one.exposure.at > HELD.since]
+            ours += holdback_phase(seen, (FIRST, SECOND, HELD), PLAN, until=LONG_AFTER).units
+            everybody += holdback_phase(after_it, (FIRST, SECOND, HELD), PLAN, until=LONG_AFTER).units
+    assert abs(effect(ours)) < 4 * spread(ours) < 0.15
+    assert effect(everybody) > 4 * spread(everybody), (
+        "a comparison with everybody is fair as well"
+    )
+
+
+def effect(found):
+    gains = sum(((unit.arm is Arm.CANDIDATE) - unit.share) * (unit.value - 0.8) for unit in found)
+    return gains / sum(unit.share * (1 - unit.share) for unit in found)
+
+
+def spread(found):
+    weights = [unit.share * (1 - unit.share) for unit in found]
+    return (0.16 * sum(weights)) ** 0.5 / sum(weights)
