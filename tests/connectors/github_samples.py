@@ -40,6 +40,12 @@ class Repository:
         answer: dict[str, Any] = self._http.get("/sandbox/state").json()
         return answer
 
+    def reopen(self, branch: str) -> int:
+        """Open another pull request of a branch."""
+        order = {"title": "Again", "head": branch, "base": "main"}
+        answer = self._http.post("/repos/acme/shop/pulls", json=order, headers={"Authorization": f"Bearer {TOKEN}"})
+        return int(answer.raise_for_status().json()["number"])
+
     def commits(self, number: int) -> list[dict[str, Any]]:
         """The commits of a pull request."""
         path = f"/repos/acme/shop/pulls/{number}/commits"

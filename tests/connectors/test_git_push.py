@@ -143,6 +143,17 @@ async def test_a_person_who_rewrote_the_branch_wins(desk: Desk, forge: GitPush) 
     assert await forge.text_at(PATH, BRANCH) == "Grace's own\n"
 
 
+async def test_a_person_who_amended_our_commit_wins(desk: Desk, forge: GitPush) -> None:
+    request = await forge.propose(CHANGE)
+    desk.take()
+    (desk.mine / PATH).write_text("Grace's own\n")
+    desk.git("commit", "-q", "-a", "--amend", "--no-edit")
+    desk.git("push", "-q", "-f", "origin", BRANCH)
+    await forge.propose(replace(CHANGE, files=((PATH, "Newer\n"),)))
+    assert await forge.text_at(PATH, BRANCH) == "Grace's own\n"
+    assert (await forge.read(request)).touched
+
+
 async def test_hooks_on_this_machine_do_not_run(
     forge: GitPush, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

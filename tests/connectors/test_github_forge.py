@@ -124,6 +124,18 @@ async def test_closed_by_a_person_then_proposed_again(world: tuple[GitHub, Repos
     assert (await forge.propose(replace(CHANGE, key="the next release"))).number != request.number
 
 
+async def test_a_second_pull_request_of_the_branch_counts_while_it_is_open(world: tuple[GitHub, Repository]) -> None:
+    forge, repository = world
+    request = await forge.propose(CHANGE)
+    repository.act("close", number=request.number)
+    second = repository.reopen(request.branch)
+    repository.act("close", number=second)
+    third = repository.reopen(request.branch)
+    assert (await forge.propose(CHANGE)).number == third
+    repository.act("close", number=third)
+    assert (await forge.propose(CHANGE)).number == third
+
+
 async def test_what_a_person_changed_is_not_called_passed(world: tuple[GitHub, Repository]) -> None:
     forge, repository = world
     request = await forge.propose(CHANGE)
