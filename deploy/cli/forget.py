@@ -24,6 +24,13 @@ from optimizer.errors import BadInput
 SHOWN = 20
 """Traces, lines and the like that are listed for a person; `--json` lists them all."""
 
+OTHERS = (
+    "backups and copies of the state directory",
+    "notifications that were sent",
+    "reports that `tracegrad gate --report` wrote, and logs of the model's provider",
+)
+"""What nobody here knows the places of."""
+
 
 def command(options: Options, source: str, *, yes: bool, dry_run: bool) -> int:
     """Show what would be erased, ask, and erase it. Exit code 12 when something has to end first."""
@@ -59,7 +66,6 @@ def shown(erased: Erased, settings: Settings, project: str, whom: Source) -> dic
     """What came of it as a document, without a word of the person."""
     host = settings.langfuse.host.rstrip("/")
     link = overview.trace_url(settings, project)
-    sqlite = settings.database_url.startswith("sqlite")
     return {
         "dry_run": erased.dry,
         "erased": dict(erased.counts),
@@ -77,20 +83,9 @@ def shown(erased: Erased, settings: Settings, project: str, whom: Source) -> dic
             "production_user": f"{host}/project/{project}/users/{quote(whom.raw, safe='')}" if whom.raw else "",
             "delete_production_traces": f"DELETE {host}/api/public/traces",
             "dataset_history": sorted(erased.anchors),
-            "other": _others(sqlite=sqlite),
+            "other": list(OTHERS),
         },
     }
-
-
-def _others(*, sqlite: bool) -> list[str]:
-    files = "backups and copies of the state directory" if sqlite else "backups, replicas and logs of the database"
-    dead = [] if sqlite else ["old rows in PostgreSQL's files, until `vacuum full` or until it reuses their place"]
-    return [
-        files,
-        *dead,
-        "notifications that were sent",
-        "reports that `tracegrad gate --report` wrote, and logs of the model's provider",
-    ]
 
 
 # ---- for a person ----------------------------------------------------------------------------------------------------

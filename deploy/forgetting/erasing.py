@@ -6,7 +6,7 @@ nothing.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -129,11 +129,8 @@ def _derived(connection: sa.Connection, person: Person) -> Mapping[str, int]:
     return {
         "gradients": sum(_erase(connection, gradient, _at(gradient, key), mute) for key in person.gradients),
         "causes": sum(_erase(connection, cause, _at(cause, key), {"summary": ERASED}) for key in person.causes),
-        "edits": sum(
-            _erase(connection, edit, (edit.c.cycle_id == key[0]) & (edit.c.cause_id == key[1]), {"reason": ERASED})
-            for key in person.causes
-        )
-        + sum(_erase(connection, edit, _edits_of(key), {"text": ERASED}) for key in gone),
+        "edits": sum(_erase(connection, edit, _made_of(key), {"reason": ERASED}) for key in person.causes)
+        + sum(_erase(connection, edit, _unpublished(key, gone), {"text": ERASED}) for key in person.causes),
         "candidates": sum(_erase(connection, candidate, _at(candidate, key), {"body": ERASED_BODY}) for key in gone),
     }
 
@@ -145,10 +142,14 @@ def _drop_losses(connection: sa.Connection, person: Person) -> None:
     drop_texts(connection, [id_ for id_ in ids if id_ != ERASED_ID])
 
 
-def _edits_of(key: Key) -> sa.ColumnElement[bool]:
-    # a line that an edit takes away has no text
-    mine = (edit.c.cycle_id == key[0]) & (edit.c.candidate_id == key[1])
-    return mine & (edit.c.text != "")
+def _made_of(cause_key: Key) -> sa.ColumnElement[bool]:
+    return (edit.c.cycle_id == cause_key[0]) & (edit.c.cause_id == cause_key[1])
+
+
+def _unpublished(cause_key: Key, gone: Collection[Key]) -> sa.ColumnElement[bool]:
+    """Edits because of a cause, in candidates that never got out; a line that an edit takes away has no text."""
+    candidates = [candidate_id for cycle_id, candidate_id in gone if cycle_id == cause_key[0]]
+    return _made_of(cause_key) & edit.c.candidate_id.in_(candidates) & (edit.c.text != "")
 
 
 def _results(connection: sa.Connection, person: Person) -> int:
