@@ -237,9 +237,7 @@ def test_luck_that_promoted_a_release_is_not_taken_for_its_effect():
             ours += holdback_phase(seen, (FIRST, SECOND, HELD), PLAN, until=LONG_AFTER).units
             everybody += holdback_phase(after_it, (FIRST, SECOND, HELD), PLAN, until=LONG_AFTER).units
     assert abs(effect(ours)) < 4 * spread(ours) < 0.15
-    assert effect(everybody) > 4 * spread(everybody), (
-        "a comparison with everybody is fair as well"
-    )
+    assert effect(everybody) > 4 * spread(everybody), "a comparison with everybody is fair as well"
 
 
 def effect(found):
