@@ -6,6 +6,8 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
+from starlette.applications import Starlette
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from connectors.forge.github.access import GitHubAccess
 from connectors.forge.github.forge import GitHub
@@ -22,6 +24,19 @@ CHANGE = Change(
     passed=True,
     labels=("prompt",),
 )
+
+
+class Stage:
+    """One server for many tests: each puts an application of its own on it."""
+
+    def __init__(self) -> None:
+        self.app: ASGIApp = Starlette()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await (self.app if scope["type"] == "http" else _EMPTY)(scope, receive, send)
+
+
+_EMPTY = Starlette()
 
 
 class Repository:

@@ -1,8 +1,7 @@
 """The connector where things go wrong: refusals, limits, deaths, races, rules, strangers, and other people's work."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from github_samples import CHANGE, PATH, Repository, access, repository_at
+from github_samples import CHANGE, PATH, Repository, Stage, access, repository_at
 from starlette.applications import Starlette
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -45,30 +44,29 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Any:
         yield url
 
 
+@pytest.fixture(scope="module")
+def served() -> Iterator[tuple[Stage, str]]:
+    """A server, and its address."""
+    stage = Stage()
+    with serve(stage) as url:
+        yield stage, url
+
+
 @pytest.fixture
-async def world(tmp_path: Path) -> AsyncIterator[tuple[GitHub, Repository]]:
-    seconds = count()
-    start = datetime(2026, 11, 21, tzinfo=UTC)  # GitHub's moments are whole seconds
-    with serve(
-        create_app(tmp_path, files={PATH: "Old\n"}, now=lambda: start + timedelta(seconds=next(seconds)))
-    ) as url:
-        async with repository_at(url) as made:
-            yield made
+def sandbox(tmp_path: Path) -> Iterator[Starlette]:
+    """A forge of one's own; its moments are whole seconds, as GitHub's are."""
+    seconds, start = count(), datetime(2026, 11, 21, tzinfo=UTC)
+    app = create_app(tmp_path, files={PATH: "Old\n"}, now=lambda: start + timedelta(seconds=next(seconds)))
+    yield app
+    app.state.forge.records.close()
 
 
-@asynccontextmanager
-async def answering(answer: Callable[[], Response], **changed: Any) -> AsyncIterator[GitHub]:
-    """The connector against a server that always says the same."""
-
-    class Same:
-        async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-            await answer()(scope, receive, send)
-
-    app = Starlette()
-    app.mount("/", Same())
-    with serve(app) as url:
-        async with GitHub(access(url, **changed)) as forge:
-            yield forge
+@pytest.fixture
+async def world(sandbox: Starlette, served: tuple[Stage, str]) -> AsyncIterator[tuple[GitHub, Repository]]:
+    stage, url = served
+    stage.app = sandbox
+    async with repository_at(url) as made:
+        yield made
 
 
 # ---- what stands -----------------------------------------------------------------------------------------------------
@@ -99,16 +97,15 @@ async def test_the_same_proposal_again_writes_nothing(world: tuple[GitHub, Repos
 
 
 @pytest.mark.parametrize("fault", ["die_before_write", "die_after_write"])
-async def test_a_death_at_any_write_leaves_nothing_twice(tmp_path: Path, fault: str) -> None:
-    with serve(create_app(tmp_path, files={PATH: "Old\n"})) as url:
-        async with repository_at(url) as (forge, repository):
-            for number in range(1, sum(ONCE.values()) + 1):
-                change = replace(CHANGE, key=f"{fault} {number}")
-                repository.act("faults", **{fault: number})
-                with pytest.raises(ServerFault):
-                    await forge.propose(change)
-                await forge.propose(change)
-            state = repository.state
+async def test_a_death_at_any_write_leaves_nothing_twice(world: tuple[GitHub, Repository], fault: str) -> None:
+    forge, repository = world
+    for number in range(1, sum(ONCE.values()) + 1):
+        change = replace(CHANGE, key=f"{fault} {number}")
+        repository.act("faults", **{fault: number})
+        with pytest.raises(ServerFault):
+            await forge.propose(change)
+        await forge.propose(change)
+    state = repository.state
     assert len(state["pulls"]) == len(state["comment"]) == len(state["status"]) == sum(ONCE.values())
     assert len({pull["head"]["ref"] for pull in state["pulls"]}) == sum(ONCE.values())
     assert all(len(pull["labels"]) == 2 for pull in state["pulls"])
@@ -148,16 +145,17 @@ async def test_what_a_person_changed_is_not_called_passed(world: tuple[GitHub, R
     assert repository.state["status"][-1]["state"] == "failure"
 
 
-async def test_a_person_who_pushes_at_the_same_moment_wins(tmp_path: Path) -> None:
-    app = Interrupting(create_app(tmp_path, files={PATH: "Old\n"}))
-    with serve(app) as url:
-        async with repository_at(url) as (forge, repository):
-            request = await forge.propose(CHANGE)
-            app.before_push = lambda: repository.act("commit", branch=request.branch, files={PATH: "Ada's\n"})
-            await forge.propose(replace(CHANGE, files=((PATH, "Newer\n"),), title="Newer"))
-            assert await forge.text_at(PATH, request.branch) == "Ada's\n"
-            assert repository.state["status"][-1]["state"] == "pending"
-            assert repository.state["pulls"][0]["title"] == CHANGE.title
+async def test_a_person_who_pushes_at_the_same_moment_wins(
+    world: tuple[GitHub, Repository], sandbox: Starlette, served: tuple[Stage, str]
+) -> None:
+    forge, repository = world
+    served[0].app = app = Interrupting(sandbox)
+    request = await forge.propose(CHANGE)
+    app.before_push = lambda: repository.act("commit", branch=request.branch, files={PATH: "Ada's\n"})
+    await forge.propose(replace(CHANGE, files=((PATH, "Newer\n"),), title="Newer"))
+    assert await forge.text_at(PATH, request.branch) == "Ada's\n"
+    assert repository.state["status"][-1]["state"] == "pending"
+    assert repository.state["pulls"][0]["title"] == CHANGE.title
 
 
 class Interrupting:
@@ -296,9 +294,10 @@ REFUSED: list[tuple[int, dict[str, str], str, type[Exception], str]] = [
 
 @pytest.mark.parametrize(("status", "headers", "message", "error", "told"), REFUSED)
 async def test_every_refusal_is_a_sentence_with_a_fix(
-    status: int, headers: dict[str, str], message: str, error: type[Exception], told: str
+    served: tuple[Stage, str], status: int, headers: dict[str, str], message: str, error: type[Exception], told: str
 ) -> None:
-    async with answering(lambda: JSONResponse({"message": message}, status, headers), token="ghp_secret") as forge:
+    served[0].app = JSONResponse({"message": message}, status, headers)
+    async with GitHub(access(served[1], token="ghp_secret")) as forge:
         for work in everything(forge):
             with pytest.raises(error) as caught:
                 await work
@@ -318,8 +317,9 @@ def everything(forge: GitHub) -> tuple[Awaitable[Any], ...]:
 
 
 @pytest.mark.parametrize("body", ["<html>Sign in</html>", "[1, 2", '{"unexpected": true}', '"text"'])
-async def test_an_answer_that_is_not_githubs(body: str) -> None:
-    async with answering(lambda: Response(body, 200)) as forge:
+async def test_an_answer_that_is_not_githubs(served: tuple[Stage, str], body: str) -> None:
+    served[0].app = Response(body, 200)
+    async with GitHub(access(served[1])) as forge:
         for work in everything(forge):
             with pytest.raises(BadAnswer, match="/api/v3"):
                 await work

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import httpx
+from starlette.applications import Starlette
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from connectors.forge.git import GitPush
 from connectors.forge.github.forge import GitHub
@@ -14,6 +16,19 @@ from optimizer.ports import Forge, PullRequest
 
 PATH = "prompts/support.md"
 START = {PATH: "You help.\n", "README.md": "# Shop\n"}
+
+
+class Stage:
+    """One server for many tests: each puts an application of its own on it."""
+
+    def __init__(self) -> None:
+        self.app: ASGIApp = Starlette()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await (self.app if scope["type"] == "http" else _EMPTY)(scope, receive, send)
+
+
+_EMPTY = Starlette()
 
 
 class Place(Protocol):

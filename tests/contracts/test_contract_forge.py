@@ -2,13 +2,13 @@
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import httpx
 import pytest
-from forge_places import PATH, START, InMemory, OnGit, OnGitHub, Place, new_repository
+from forge_places import PATH, START, InMemory, OnGit, OnGitHub, Place, Stage, new_repository
 
 from connectors.forge.github.access import GitHubAccess
 from connectors.forge.github.forge import GitHub
@@ -37,19 +37,31 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def served() -> Iterator[tuple[Stage, str]]:
+    """A server, and its address."""
+    stage = Stage()
+    with serve(stage) as url:
+        yield stage, url
+
+
 @pytest.fixture(params=["memory", "github", "git"])
-async def place(request: pytest.FixtureRequest, tmp_path: Path, repository: Path) -> AsyncIterator[Place]:
+async def place(
+    request: pytest.FixtureRequest, tmp_path: Path, repository: Path, served: tuple[Stage, str]
+) -> AsyncIterator[Place]:
     if request.param == "memory":
         yield InMemory()
     elif request.param == "git":
         shutil.copytree(repository, tmp_path / "git")
         yield OnGit(tmp_path / "git")
     else:
-        with serve(create_app(tmp_path, files=START)) as url:
-            access = GitHubAccess(repository="acme/shop", token=TOKEN, base_url=url, labels=("tracegrad",))
-            with httpx.Client(base_url=url, verify=False) as http:
-                async with GitHub(access) as forge:
-                    yield OnGitHub(http, forge)
+        stage, url = served
+        stage.app = app = create_app(tmp_path, files=START)
+        access = GitHubAccess(repository="acme/shop", token=TOKEN, base_url=url, labels=("tracegrad",))
+        with httpx.Client(base_url=url, verify=False) as http:
+            async with GitHub(access) as forge:
+                yield OnGitHub(http, forge)
+        app.state.forge.records.close()
 
 
 async def test_a_proposal_is_one_branch_however_often_it_is_made(place: Place) -> None:

@@ -41,6 +41,8 @@ class GitHubClient:
             headers={**_HEADERS, "Authorization": f"Bearer {access.token}"},
             timeout=access.timeout_s,
             follow_redirects=False,
+            # plain http has no certificates, and loading the authorities takes as long as ten requests
+            verify=not access.base_url.startswith("http:"),
         )
 
     async def __aenter__(self) -> Self:
