@@ -23,16 +23,16 @@ class Erasures(Records):
     """Erases people from our own tables."""
 
     @waiting_out
-    def find(self, keys: Sequence[str], traces: Collection[str]) -> Person:
+    def find(self, keys: Sequence[str], traces: Collection[str], *, began: datetime) -> Person:
         """Everything of ours that goes back to these sources and traces."""
         with self._read() as connection:
-            return find(connection, keys, traces)
+            return find(connection, keys, traces, began=began)
 
     @waiting_out
     def erase(self, keys: Sequence[str], traces: Collection[str], *, began: datetime, dry: bool) -> Found:
         """Erase them in one transaction, which is undone again for a dry run."""
         with self._engine.connect() as connection, connection.begin() as transaction:
-            person = find(connection, keys, traces)
+            person = find(connection, keys, traces, began=began)
             far = reach(connection, person)
             counts = erase(connection, person, began=began)
             if dry:

@@ -2,7 +2,7 @@
 
 First it is written down what has to be done, so that it goes on when it is interrupted, and so that nothing of
 theirs is stored any more; then come our copies in Langfuse; then our tables, in one transaction. Cycles that are at
-work are left alone: what they make of the words is erased by the next `forget` or `resume` after their end.
+work are left alone: what they make of the words is erased by the next `forget`, or by the daemon, after their end.
 """
 
 import asyncio
@@ -20,7 +20,6 @@ from deploy.gating.suite import anchors_of
 from deploy.store.facade import Store
 from deploy.store.forgotten import Forgotten
 from optimizer.errors import BadInput
-from optimizer.ports import Clock
 
 _KEY = re.compile(r"[0-9a-f]{64}")
 
@@ -102,20 +101,19 @@ async def forget(store: Store, copies: Copies, source: Source, *, at: datetime, 
     """Erase a person, or with `dry` say what would be erased.
 
     Raises:
-        Transient, Permanent: Langfuse's own. What was begun is written down: forget again, or `resume`.
+        Transient, Permanent: Langfuse's own. What was begun is written down: forget again, or let the daemon do it.
     """
     erasures, forgotten = Erasures(store.engine), Forgotten(store.engine)
     theirs = frozenset(source.traces)
     if source.raw:
         theirs |= await copies.traces_of(user_id=source.raw) | await copies.traces_of(session_id=source.raw)
-    if not dry:
-        await asyncio.to_thread(forgotten.begin, source.keys, theirs, at=at)
-    person = await asyncio.to_thread(erasures.find, source.keys, theirs)
+    began = at if dry else await asyncio.to_thread(forgotten.begin, source.keys, theirs, at=at)
+    person = await asyncio.to_thread(erasures.find, source.keys, theirs, began=began)
     anchors, experiments = await _delete_copies(copies, person, dry=dry)
-    found = await asyncio.to_thread(erasures.erase, source.keys, theirs, began=at, dry=dry)
+    found = await asyncio.to_thread(erasures.erase, source.keys, theirs, began=began, dry=dry)
     whole = dry or await asyncio.to_thread(erasures.scrub)
-    if not dry and not found.person.waiting and whole:
-        await asyncio.to_thread(forgotten.finish, source.keys)
+    if not dry and whole:
+        await asyncio.to_thread(forgotten.erased, source.keys, found.person.waiting)
     return Erased(
         dry=dry,
         counts=found.counts,
@@ -126,15 +124,6 @@ async def forget(store: Store, copies: Copies, source: Source, *, at: datetime, 
         waiting=found.person.waiting,
         whole=whole,
     )
-
-
-async def resume(store: Store, copies: Copies, clock: Clock) -> int:
-    """Go on with every erasure that was interrupted, or that waited; how many are finished now."""
-    forgotten = Forgotten(store.engine)
-    before = await asyncio.to_thread(forgotten.pending)
-    for pending in before:
-        await forget(store, copies, Source(keys=(pending.source_key,), traces=pending.traces), at=clock.now())
-    return len(before) - len(await asyncio.to_thread(forgotten.pending))
 
 
 async def _delete_copies(copies: Copies, person: Person, *, dry: bool) -> tuple[Mapping[str, int], int]:

@@ -7,6 +7,7 @@ a release to gradients again.
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -84,11 +85,12 @@ class Person:
         return tuple(sorted({*self.running, *open_runs}))
 
 
-def find(connection: sa.Connection, keys: Iterable[str], traces: Collection[str] = ()) -> Person:
+def find(connection: sa.Connection, keys: Iterable[str], traces: Collection[str] = (), *, began: datetime) -> Person:
     """Everything that goes back to the sources with these keys.
 
     Args:
         traces: ids of more traces of theirs, which only Langfuse could name.
+        began: since when nothing of theirs is stored.
     """
     person = Person(keys=tuple(keys), traces=set(traces))
     person.sources |= {name: alias_of(key) for key in person.keys for name in (key, alias_of(key))}
@@ -104,7 +106,7 @@ def find(connection: sa.Connection, keys: Iterable[str], traces: Collection[str]
     held = sa.select(case_result.c.case_id, case_result.c.source_key)
     for id_, source in _among(connection, held, case_result.c.source_key, person.sources):
         person.cases.setdefault(id_, person.sources[source])
-    person.running = _running(connection, person.prompts)
+    person.running = _running(connection, person.prompts, began)
     return person
 
 
@@ -146,8 +148,8 @@ def _add_reviews(connection: sa.Connection, person: Person) -> None:
         person.calls.setdefault(id_, "")
 
 
-def _running(connection: sa.Connection, prompts: Iterable[str]) -> tuple[str, ...]:
-    found = sa.select(cycle.c.id).where(cycle.c.ended_at.is_(None))
+def _running(connection: sa.Connection, prompts: Iterable[str], began: datetime) -> tuple[str, ...]:
+    found = sa.select(cycle.c.id).where(cycle.c.ended_at.is_(None), cycle.c.started_at <= began)
     return tuple(sorted(id_ for (id_,) in _among(connection, found, cycle.c.prompt, prompts)))
 
 

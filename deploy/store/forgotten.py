@@ -11,7 +11,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from deploy.store.database import Records, chunks, insert_new, waiting_out
+from deploy.store.database import Records, chunks, waiting_out
 from deploy.store.schema import derivation, effect, generation, score, source_text, waiting_score
 from optimizer.identity import digest
 from optimizer.types import Generation, Score
@@ -30,10 +30,16 @@ def alias_of(source_key: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pending:
-    """A source whose erasure has begun, with traces of theirs that only Langfuse could name."""
+    """A source whose erasure has begun.
+
+    Attributes:
+        traces: of theirs, which only Langfuse could name.
+        waiting: what had to end when the rest was erased; None while the rest is not.
+    """
 
     source_key: str
     traces: tuple[str, ...]
+    waiting: tuple[str, ...] | None
     at: datetime
 
 
@@ -41,24 +47,35 @@ class Forgotten(Records):
     """The list of forgotten sources."""
 
     @waiting_out
-    def begin(self, source_keys: Iterable[str], traces: Iterable[str] = (), *, at: datetime) -> None:
-        """These are to be erased. From now on nothing of them is stored; said again, the first moment counts."""
+    def begin(self, source_keys: Iterable[str], traces: Iterable[str] = (), *, at: datetime) -> datetime:
+        """These are to be erased. From now on nothing of them is stored.
+
+        Returns:
+            since when that is so: nothing that began later can hold their words.
+        """
+        known = sorted(set(traces))
+        since = at
         with self._write() as connection:
             for key in source_keys:
-                here = _row(key)
-                before = connection.execute(sa.select(effect.c.result).where(here)).scalar() or {}
-                result = {"source": key, "traces": sorted({*traces, *before.get("traces", ())})}
-                insert_new(
-                    connection, effect, [{"cycle_id": FORGOTTEN, "key": alias_of(key), "result": result, "at": at}]
-                )
-                connection.execute(sa.update(effect).where(here).values(result=result))
+                row = connection.execute(sa.select(effect).where(_row(key))).one_or_none()
+                result = {"source": key, "traces": sorted({*known, *(row.result.get("traces", ()) if row else ())})}
+                if row is None:
+                    new = {"cycle_id": FORGOTTEN, "key": alias_of(key), "result": result, "at": at}
+                    connection.execute(sa.insert(effect).values(new))
+                else:
+                    since = min(since, row.at)
+                    connection.execute(sa.update(effect).where(_row(key)).values(result=result))
+        return since
 
     @waiting_out
-    def finish(self, source_keys: Iterable[str]) -> None:
-        """Everything of these is erased: only their aliases stay."""
+    def erased(self, source_keys: Iterable[str], waiting: Iterable[str] = ()) -> None:
+        """Everything of these is erased but what waits for something to end; without that only their aliases stay."""
+        left = sorted(waiting)
         with self._write() as connection:
             for key in source_keys:
-                connection.execute(sa.update(effect).where(_row(key)).values(result={}))
+                found = connection.execute(sa.select(effect.c.result).where(_row(key))).scalar() or {}
+                result = {**found, "waiting": left} if left else {}
+                connection.execute(sa.update(effect).where(_row(key)).values(result=result))
 
     @waiting_out
     def pending(self) -> tuple[Pending, ...]:
@@ -67,7 +84,12 @@ class Forgotten(Records):
         with self._read() as connection:
             rows = connection.execute(found).all()
         return tuple(
-            Pending(source_key=row.result["source"], traces=tuple(row.result["traces"]), at=row.at)
+            Pending(
+                source_key=row.result["source"],
+                traces=tuple(row.result["traces"]),
+                waiting=tuple(row.result["waiting"]) if "waiting" in row.result else None,
+                at=row.at,
+            )
             for row in rows
             if row.result
         )

@@ -165,13 +165,20 @@ class Shop:
 
 
 @pytest.fixture
-def shop(owned: Store, clock: SetClock, tmp_path: Path) -> Iterator[Shop]:
+def recorded(owned: Store, clock: SetClock, tmp_path: Path) -> Iterator[Shop]:
+    """A shop that no cycle has looked at."""
     with serve(create_app(tmp_path / "langfuse.sqlite")) as url:
         made = Shop(owned, clock, url, tmp_path)
         with closing(made.http):
             made.open()
-            asyncio.run(made.cycle())
             yield made
+
+
+@pytest.fixture
+def shop(recorded: Shop) -> Shop:
+    """A shop in which one candidate was released."""
+    asyncio.run(recorded.cycle())
+    return recorded
 
 
 def in_langfuse(shop: Shop) -> dict[str, list[str]]:
@@ -185,7 +192,7 @@ def in_langfuse(shop: Shop) -> dict[str, list[str]]:
             ]
             for table, column in places.items()
         }
-    items = shop.http.get("/api/public/dataset-items", params={"datasetName": ANCHORS}).json()["data"]
+    items = shop.http.get("/api/public/dataset-items", params={"datasetName": ANCHORS}).json().get("data", [])
     return found | {"items": [item["id"] for item in items if MARK in repr(item)]}
 
 
@@ -233,31 +240,32 @@ async def test_forget_over_http(shop: Shop, capsys: pytest.CaptureFixture[str]) 
     assert f"""-d '{{"traceIds": ["{1:032x}"]}}' {shop.url}/api/public/traces""" in said
 
 
-async def test_the_traces_that_are_named_can_be_deleted_as_it_says(shop: Shop) -> None:
-    shop.http.request("DELETE", "/api/public/traces", json={"traceIds": [f"{1:032x}"]}).raise_for_status()
-    assert "production" not in in_langfuse(shop)["scores"]
-    shop.http.delete(f"/api/public/traces/{5:032x}").raise_for_status()
-    assert "production" not in in_langfuse(shop)["observations"]
-    assert shop.http.request("DELETE", "/api/public/traces", json={"traceIds": "all"}).status_code == 400
+async def test_the_traces_that_are_named_can_be_deleted_as_it_says(recorded: Shop) -> None:
+    recorded.http.request("DELETE", "/api/public/traces", json={"traceIds": [f"{1:032x}"]}).raise_for_status()
+    assert "production" not in in_langfuse(recorded)["scores"]
+    recorded.http.delete(f"/api/public/traces/{5:032x}").raise_for_status()
+    assert "production" not in in_langfuse(recorded)["observations"]
+    assert recorded.http.request("DELETE", "/api/public/traces", json={"traceIds": "all"}).status_code == 400
 
 
 async def test_json_asks_nobody_and_a_person_may_still_say_no(
-    shop: Shop, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    recorded: Shop, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = rows(shop.world.store)
-    shop.options = replace(shop.options, as_json=True)
+    before = rows(recorded.world.store)
+    recorded.options = replace(recorded.options, as_json=True)
     with pytest.raises(BadInput, match="nobody can be asked with `--json`; add `--yes`"):
-        await shop.run()
-    assert await shop.run(dry_run=True) == DONE
+        await recorded.run()
+    assert await recorded.run(dry_run=True) == DONE
     document = json.loads(capsys.readouterr().out)
     assert document["dry_run"] is True
-    assert document["influenced"][0]["line"] == FIXED
-    assert document["not_reached"]["production_traces"] == [f"{shop.url}/project/lf-sandbox-project/traces/{1:032x}"]
-    shop.options = replace(shop.options, as_json=False)
+    assert document["not_reached"]["production_traces"] == [
+        f"{recorded.url}/project/lf-sandbox-project/traces/{1:032x}"
+    ]
+    recorded.options = replace(recorded.options, as_json=False)
     monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
-    assert await shop.run() == DONE
+    assert await recorded.run() == DONE
     assert "Erase it? This cannot be undone. [y/N]" in capsys.readouterr().out
-    assert rows(shop.world.store) == before
+    assert rows(recorded.world.store) == before
 
 
 async def test_blame_over_http_before_and_after(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
@@ -275,8 +283,8 @@ async def test_blame_over_http_before_and_after(shop: Shop, capsys: pytest.Captu
     assert "(erased)" in [trace["complaint"] for trace in document["lines"][2]["edit"]["traces"]]
 
 
-async def test_deleting_what_is_not_there_changes_nothing(shop: Shop) -> None:
-    async with LangfuseCopies(shop.access) as copies:
+async def test_deleting_what_is_not_there_changes_nothing(recorded: Shop) -> None:
+    async with LangfuseCopies(recorded.access) as copies:
         assert await copies.items_of("no such dataset") == frozenset()
         await copies.delete_items(["no such item"])
         await copies.delete_experiments(["0" * 32])
