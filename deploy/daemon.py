@@ -16,6 +16,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 from connectors.promptfoo.runtime import locate
+from deploy import roles
 from deploy.clock import CycleClock
 from deploy.cycle import PLAN, stages
 from deploy.metrics import metrics_of
@@ -38,11 +39,12 @@ async def run(settings: Settings) -> None:
     """Run until SIGTERM or SIGINT. A stage may still be running afterwards: leave by `os._exit`, see Worker.stop."""
     if not settings.prompts:
         raise BadSettings("no prompt is registered", "add one under `prompts` in tracegrad.yaml")
-    if settings.uses_promptfoo:
+    if settings.uses_promptfoo and settings.role != "publisher":
         locate(settings.node_dir)  # a daemon without its gate would pay for candidates and refuse them all
     stop = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
+    await roles.check(settings)
     with listening(settings) as listener:
         async with opened(settings) as house:
             await work(house, listener, stop)
@@ -63,12 +65,21 @@ async def work(house: House, listener: socket.socket, stop: asyncio.Event) -> No
     schedules = {prompt.name: prompt.schedule for prompt in settings.prompts} if proposes else {}
     clock = CycleClock(schedules, worker.enqueue, clock=house.clock)
     ticker = Ticker(worker, house.store, settings, house.clock)
+    async with answers(settings):
+        await working(house, worker, clock, ticker, listener, stop)
+
+
+async def working(
+    house: House, worker: Worker, clock: CycleClock, ticker: Ticker, listener: socket.socket, stop: asyncio.Event
+) -> None:
+    """Start them, serve the pages, and end them in reverse once `stop` is set."""
+    settings = house.settings
     await worker.start()
     await clock.start(catch_up=True)
-    if publishes:
+    if settings.role != "proposer":
         ticker.start()
     try:
-        async with serving(web_of(house, worker, clock, ticker), listener) as address, answers(settings):
+        async with serving(web_of(house, worker, clock, ticker), listener) as address:
             log.info("ready", extra={"action": "ready", "address": address, "prompts": len(settings.prompts)})
             await stop.wait()
     finally:

@@ -170,3 +170,10 @@ class OfrepSettings(Section):
     host: str = "127.0.0.1"
     port: int = Field(default=8322, ge=0, le=65535)
     token: SecretStr = SecretStr("")
+
+    @model_validator(mode="after")
+    def closed_to_strangers(self) -> "OfrepSettings":
+        """Whoever may ask can find out who is shown what."""
+        if self.host not in ("127.0.0.1", "::1", "localhost") and not self.token.get_secret_value():
+            raise ValueError("`host` can be reached from other machines, so set `token` as well")
+        return self

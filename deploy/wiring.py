@@ -127,7 +127,7 @@ async def opened(
             cases=cases,
             registry=registry,
             model=model,
-            experiments=experiments,
+            experiments=None if settings.role == "proposer" else experiments,
             forge=forge,
             flag_services=flag_services,
             capacity=asyncio.Semaphore(settings.model.concurrency),

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 from connectors.promptfoo.runtime import locate
-from deploy import overview
+from deploy import overview, roles
 from deploy.cli.console import Advance, Terminal
 from deploy.cli.exits import COULD_NOT_RUN, DONE, REFUSED, UNDECIDED
 from deploy.cli.options import Options
@@ -54,6 +54,7 @@ async def run_once(settings: Settings, prompt: str, terminal: Terminal, *, dry_r
     """Enqueue a slot of its own, run it to its end, and return the cycle's id."""
     with watching(terminal) as progress:
         progress("connect", 0, 0)
+        await roles.check(settings)
         async with opened(settings, progress=progress) as house:
             plan = DRY_PLAN if dry_run else PLAN
             worker = Worker(

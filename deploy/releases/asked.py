@@ -8,7 +8,7 @@ import asyncio
 from dataclasses import replace
 
 from deploy.lifecycle import ReleaseState
-from deploy.releases.asking import Answer, answer, change_of
+from deploy.releases.asking import Answer, answer, ask
 from deploy.releases.errand import Errand
 from deploy.releases.regating import slot_of, verdict_cycle
 from deploy.releases.remembering import remember
@@ -16,6 +16,7 @@ from deploy.store.fence import Run
 from deploy.store.pull_requests import OPEN, Asked
 from deploy.store.release_texts import ReleaseText
 from deploy.wiring import House
+from gates.rendering.markdown import escaped
 from optimizer.identity import Json
 from optimizer.ports import Forge, PullRequest, PullState
 from optimizer.types import Verdict
@@ -54,10 +55,10 @@ async def opened(errand: Errand, forge: Forge) -> PullRequest:
     candidate = await errand.candidate()
     report = await asyncio.to_thread(store.reports.load, release.cycle_id)
     assert report is not None
-    change = change_of(release=release, candidate=candidate, report=report, prompt=errand.prompt)
+    base = errand.house.settings.forge.branch
 
     async def send(_key: str) -> Json:
-        made = await forge.propose(change)
+        made = await ask(forge, release=release, candidate=candidate, report=report, prompt=errand.prompt, base=base)
         return {"number": made.number, "url": made.url, "branch": made.branch}
 
     made = await errand.once("pull-request", send, forward=True)
@@ -108,9 +109,8 @@ async def judged(errand: Errand, text: ReleaseText) -> Errand:
 async def closed(errand: Errand, found: Answer) -> Errand:
     """A person has refused it."""
     by = found.by or "somebody"
-    after = await errand.move(ReleaseState.REJECTED, f"{by} closed the pull request", actor=by)
-    await remember(after, because=ReleaseState.REJECTED, words=found.words, actor=by)
-    return after
+    await remember(errand, because=ReleaseState.REJECTED, words=found.words, actor=by)
+    return await errand.move(ReleaseState.REJECTED, f"{by} closed the pull request", actor=by)
 
 
 async def close_stale(house: House, run: Run) -> None:
@@ -122,7 +122,7 @@ async def close_stale(house: House, run: Run) -> None:
         row = await asyncio.to_thread(house.store.releases.get, one.run_id)
         if row.state is ReleaseState.PROPOSED:
             continue
-        why = f"{CLOSED_BECAUSE.get(row.state, f'The release is {row.state}.')} ({row.reason})"
+        why = f"{CLOSED_BECAUSE.get(row.state, f'The release is {row.state}.')} ({escaped(row.reason)})"
 
         async def send(_key: str, request: PullRequest = one.request, why: str = why) -> Json:
             await forge.close(request, why)

@@ -2,6 +2,7 @@
 
 from functools import partial
 
+from deploy import roles
 from deploy.releases.tending import tend
 from deploy.settings import Settings
 from deploy.wiring import opened
@@ -13,6 +14,7 @@ async def obey(settings: Settings, prompt: str) -> str:
     """One tick of a prompt's releases, now; what came of the orders, in a sentence."""
     if settings.role == "proposer":
         return "It is written down; the publisher obeys at its next tick."
+    await roles.check(settings)
     async with opened(settings) as house:
         worker = Worker(
             house.store,

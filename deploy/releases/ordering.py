@@ -21,6 +21,7 @@ from deploy.store.orders import NOT_DONE, Order, OrderKind
 from deploy.store.releases import ReleaseRow
 from deploy.wiring import House
 from optimizer.errors import BadInput, IllegalMove, Permanent
+from optimizer.identity import Json
 from optimizer.types import Verdict
 
 Deed = Callable[[Errand, Order], Awaitable[Errand]]
@@ -37,16 +38,30 @@ async def obey(house: House, run: Run, order: Order) -> str:
         elif order.kind is OrderKind.ACCEPT_UNPROVEN:
             outcome = await accept_unproven(house, run, order)
         else:
-            row = await asyncio.to_thread(meant, house, order)
-            errand = Errand(house=house, run=replace(run, cycle_id=row.run_id), release=row)
-            after = await DEEDS[order.kind](errand, order)
-            outcome = f"{after.release.state}: {after.release.reason}"
+            outcome = await asyncio.to_thread(obeyed, house, order) or await done(house, run, order)
     except IllegalMove:
         outcome = f"{NOT_DONE}the release has gone on; see `tracegrad releases {order.prompt}`"
     except Permanent as error:
         outcome = f"{NOT_DONE}{error}"
     await asyncio.to_thread(house.store.orders.handled, order.id, outcome, house.clock.now())
     return outcome
+
+
+def obeyed(house: House, order: Order) -> str:
+    """What came of an order that was obeyed by a process that died before it could say so. Blocks."""
+    for row in house.store.releases.of_prompt(order.prompt):
+        for event in house.store.releases.events(row.run_id):
+            if event.evidence.get("order") == order.id:
+                return f"{event.state}: {event.reason}"
+    return ""
+
+
+async def done(house: House, run: Run, order: Order) -> str:
+    """Do it now."""
+    row = await asyncio.to_thread(meant, house, order)
+    errand = Errand(house=house, run=replace(run, cycle_id=row.run_id), release=row)
+    after = await DEEDS[order.kind](errand, order)
+    return f"{after.release.state}: {after.release.reason}"
 
 
 def meant(house: House, order: Order) -> ReleaseRow:
@@ -62,33 +77,37 @@ def meant(house: House, order: Order) -> ReleaseRow:
     return rows[-1]
 
 
+def by(order: Order) -> dict[str, Json]:
+    """The evidence of a move that a person ordered."""
+    return {"order": order.id}
+
+
 async def approve(errand: Errand, order: Order) -> Errand:
     """A person lets a proposal go on."""
     possible(errand, order, ReleaseState.APPROVED)
     reason = order.why or "approved"
-    return await errand.move(ReleaseState.APPROVED, reason, actor=order.actor, approver=order.actor)
+    actor, evidence = order.actor, by(order)
+    return await errand.move(ReleaseState.APPROVED, reason, actor=actor, approver=actor, evidence=evidence)
 
 
 async def reject(errand: Errand, order: Order) -> Errand:
     """A person refuses a proposal; what they say is remembered."""
     possible(errand, order, ReleaseState.REJECTED)
-    after = await errand.move(ReleaseState.REJECTED, order.why or "rejected", actor=order.actor)
-    await remember(after, because=ReleaseState.REJECTED, words=order.why, actor=order.actor)
-    return after
+    await remember(errand, because=ReleaseState.REJECTED, words=order.why, actor=order.actor)
+    return await errand.move(ReleaseState.REJECTED, order.why or "rejected", actor=order.actor, evidence=by(order))
 
 
 async def promote_now(errand: Errand, order: Order) -> Errand:
     """A person promotes without waiting for production's proof, which claims nothing."""
     possible(errand, order, ReleaseState.PROMOTED)
-    return await promote(
-        errand, order.why or "a person promoted it", actor=order.actor, evidence={"by_order": order.id}
-    )
+    return await promote(errand, order.why or "a person promoted it", actor=order.actor, evidence=by(order))
 
 
 async def roll_back(errand: Errand, order: Order) -> Errand:
     """A person takes a release back."""
     possible(errand, order, ReleaseState.ROLLED_BACK)
-    return await take_back(errand, ReleaseState.ROLLED_BACK, order.why or "a person took it back", actor=order.actor)
+    reason = order.why or "a person took it back"
+    return await take_back(errand, ReleaseState.ROLLED_BACK, reason, actor=order.actor, evidence=by(order))
 
 
 def possible(errand: Errand, order: Order, to: ReleaseState) -> None:
@@ -146,7 +165,7 @@ async def accept_unproven(house: House, run: Run, order: Order) -> str:
         f"unproven, accepted by a person: {order.why}",
         actor=order.actor,
         approver=order.actor,
-        evidence={"unproven": report.reasons[0]},
+        evidence={**by(order), "unproven": report.reasons[0]},
     )
     return f"{after.release.state}: {after.release.reason}"
 

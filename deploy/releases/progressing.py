@@ -16,9 +16,10 @@ from deploy.releases.metrics import metric_of
 from deploy.releases.promoting import give_way, promote
 from deploy.releases.taking_back import take_back
 from deploy.releases.units import Stage
-from deploy.releases.watching import watch
+from deploy.releases.watching import Watched, watch
 from deploy.store.encoding import encoded
 from deploy.store.releases import ReleaseEvent
+from gates.canary.attribution import attribution
 from gates.canary.holdbacks import holdback_look
 from gates.canary.looking import look
 from optimizer.errors import BadAnswer, NotFound
@@ -103,9 +104,18 @@ async def new_look(errand: Errand, plan: CanaryPlan, events: Sequence[ReleaseEve
         await asyncio.to_thread(store.ledgers.record_day, prompt_id, errand.now.date())
     late = watched.late_scores
     if stages[-1].holdback:
-        return holdback_look(plan, watched.units, at=errand.now, began=stages[-1].since, late_scores=late)
+        seen = holdback_look(plan, watched.units, at=errand.now, began=stages[-1].since, late_scores=late)
+        return replace(seen, sentence=f"{seen.sentence} {why(plan, watched)}")
     began, widened = stages[0].since, len(stages) > 1
     return look(plan, watched.units, at=errand.now, began=began, widened=widened, late_scores=late)
+
+
+def why(plan: CanaryPlan, watched: Watched) -> str:
+    """What has moved the scores since the promotion: our release, the model, or the traffic."""
+    before = watched.canary or watched.now
+    return attribution(
+        plan, then=before.units, now=watched.units, models_then=before.models, models_now=watched.models
+    ).sentence
 
 
 def stages_of(plan: CanaryPlan, events: Sequence[ReleaseEvent]) -> tuple[Stage, ...]:

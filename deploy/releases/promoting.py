@@ -1,6 +1,6 @@
 """To production: the owner's label moves to the new version, a part of the users may keep the old one for a while.
 
-What the release fixed is remembered afterwards, as anchors; whether that works never changes the release.
+What the release fixed is remembered as anchors; whether that works never changes the release.
 """
 
 import asyncio
@@ -32,11 +32,10 @@ async def promote(errand: Errand, reason: str, *, actor: str = OURS, evidence: d
     if release.plan is not None and await held_back(errand, release.plan):
         shown["holdback"] = release.plan.holdback_share
     await older_promotions(errand)
-    moved = await errand.move(
+    await keep_anchors(errand)
+    return await errand.move(
         ReleaseState.PROMOTED, f"`{prompt.label}` points to version {new}: {reason}", actor=actor, evidence=shown
     )
-    await keep_anchors(moved)
-    return moved
 
 
 async def held_back(errand: Errand, plan: CanaryPlan) -> bool:
