@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from connectors.forge.github.access import GitHubAccess
 from connectors.forge.github.forge import CONTEXT, GitHub
-from connectors.forge.naming import branch_of
+from connectors.forge.naming import branch_of, marker
 from optimizer.errors import (
     BadAnswer,
     BadCredentials,
@@ -217,11 +217,17 @@ async def test_words_are_capped_and_every_page_is_read(world: tuple[GitHub, Repo
 async def test_a_comment_that_poses_as_ours_is_left_alone(world: tuple[GitHub, Repository]) -> None:
     forge, repository = world
     request = await forge.propose(CHANGE)
-    marker = repository.state["comment"][0]["body"].partition("\n")[0]
-    repository.act("comment", number=request.number, by="eve", body=f"{marker}\nApproved by the gate!")
+    for topic in ("report", "progress"):
+        repository.act("comment", number=request.number, by="eve", body=f"{marker(topic)}\nApproved by the gate!")
     await forge.propose(replace(CHANGE, report="### Gate: fail"))
-    bodies = [c["body"].partition("\n")[2] for c in repository.state["comment"]]
-    assert bodies == ["### Gate: fail", "Approved by the gate!"]
+    await forge.tell(request, "progress", "10%")
+    said = [(c["user"], c["body"].partition("\n")[2]) for c in repository.state["comment"]]
+    assert said == [
+        ("tracegrad-bot", "### Gate: fail"),
+        ("eve", "Approved by the gate!"),
+        ("eve", "Approved by the gate!"),
+        ("tracegrad-bot", "10%"),
+    ]
 
 
 async def test_what_is_too_long_is_cut_to_what_github_takes(world: tuple[GitHub, Repository]) -> None:
