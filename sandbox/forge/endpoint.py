@@ -118,12 +118,13 @@ def endpoint(work: Work, *, writes: str = "") -> Callable[[Request], Awaitable[R
     async def answer(request: Request) -> Response:
         forge: Forge = request.app.state.forge
         try:
+            raw = await request.body()
             _admit(forge, request)
             if forge.faults.slow_s:
                 await asyncio.sleep(forge.faults.slow_s)
             if writes and forge.faults.strikes("die_before_write"):
                 return HTMLResponse(UNICORN, 502)
-            call = Call(forge=forge, request=request, body=_decoded(await request.body()))
+            call = Call(forge=forge, request=request, body=_decoded(raw))
             with forge.records.transaction():
                 response = await work(call)
             if writes:

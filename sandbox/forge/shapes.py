@@ -3,6 +3,7 @@
 import base64
 import hashlib
 from typing import Any
+from urllib.parse import quote
 
 from sandbox.forge.endpoint import Forge
 from sandbox.forge.records import Record
@@ -79,7 +80,7 @@ class Shapes:
 
     def user(self, login: str) -> Record:
         """An account; a name that ends in [bot] is one of an app."""
-        url = f"{self._forge.base_url}/users/{login}"
+        url = f"{self._forge.base_url}/users/{quote(login)}"
         return {
             "login": login,
             "id": number_of(login),
@@ -87,7 +88,7 @@ class Shapes:
             "avatar_url": f"{self._forge.base_url}/avatars/{number_of(login)}",
             "gravatar_id": "",
             "url": url,
-            "html_url": f"{self._forge.base_url}/{login}",
+            "html_url": f"{self._forge.base_url}/{quote(login)}",
             **{name: url + path for name, path in _USER_PATHS.items()},
             "type": "Bot" if login.endswith("[bot]") else "User",
             "site_admin": False,

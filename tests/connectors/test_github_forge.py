@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from github_contract import Held
 from github_samples import CHANGE, PATH, Repository, Stage, access, repository_at
 from starlette.applications import Starlette
 from starlette.responses import JSONResponse, Response
@@ -64,9 +65,10 @@ def sandbox(tmp_path: Path) -> Iterator[Starlette]:
 @pytest.fixture
 async def world(sandbox: Starlette, served: tuple[Stage, str]) -> AsyncIterator[tuple[GitHub, Repository]]:
     stage, url = served
-    stage.app = sandbox
+    stage.app = held = Held(sandbox)
     async with repository_at(url) as made:
         yield made
+    assert held.wrong == []
 
 
 # ---- what stands -----------------------------------------------------------------------------------------------------
