@@ -126,3 +126,32 @@ def reading_gateway(context: typer.Context) -> None:
     from deploy.cli.reading_gateway import command
 
     raise typer.Exit(command(context.obj))
+
+
+@releases.command()
+def blame(
+    context: typer.Context, prompt: Annotated[str, typer.Argument(help="Name of a registered prompt.")]
+) -> None:
+    """Say where every line of a prompt comes from.
+
+    The version, the release, the complaints behind it, what the gate measured, and who approved it.
+    """
+    from deploy.cli.blame import command
+
+    command(context.obj, prompt)
+
+
+@releases.command()
+def forget(
+    context: typer.Context,
+    source: Annotated[str, typer.Option(help="The user or session id, or its hash.", metavar="KEY")],
+    yes: Annotated[bool, typer.Option("--yes", help="Erase without asking.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be erased, and erase nothing.")] = False,
+) -> None:
+    """Erase a person's words everywhere that we store them.
+
+    Lists the lines that they influenced, and what cannot be reached.
+    """
+    from deploy.cli.forget import command
+
+    raise typer.Exit(command(context.obj, source, yes=yes, dry_run=dry_run))

@@ -125,6 +125,8 @@ async def close_stale(house: House, run: Run) -> None:
         why = f"{CLOSED_BECAUSE.get(row.state, f'The release is {row.state}.')} ({escaped(row.reason)})"
 
         async def send(_key: str, request: PullRequest = one.request, why: str = why) -> Json:
+            if (await forge.read(request)).state is PullState.MERGED:
+                await forge.tell(request, "ended", why)
             await forge.close(request, why)
             return (await forge.read(request)).state.value
 
