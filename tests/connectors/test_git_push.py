@@ -241,3 +241,21 @@ def test_a_remote_that_is_an_order_is_refused(remote: str) -> None:
 def test_a_remote_is_shown_without_its_password() -> None:
     assert without_password("https://u:p@host/x.git?token=1") == "https://host/x.git"
     assert without_password("git@host:x.git") == "git@host:x.git"
+
+
+async def test_a_server_that_sends_no_files_until_they_are_asked_for(desk: Desk) -> None:
+    desk.write({f"docs/{number}.md": str(number) for number in range(20)})
+    desk.git("push", "-q", "origin", "main")
+    for setting in ("uploadpack.allowFilter", "uploadpack.allowAnySHA1InWant"):
+        desk.git(f"--git-dir={desk.remote}", "config", setting, "true")
+    forge = GitPush(remote=f"file://{desk.remote}")
+    request = await forge.propose(CHANGE)
+    await forge.tell(request, "progress", "10%")
+    desk.take()
+    assert (desk.mine / "docs" / "7.md").read_text() == "7"
+    desk.git("checkout", "-q", "main")
+    desk.git("merge", "-q", "--no-ff", "--no-edit", BRANCH)
+    desk.git("push", "-q", "origin", "main")
+    reading = await forge.read(request)
+    assert reading.state is PullState.MERGED
+    assert await forge.text_at(PATH, reading.revision) == "New\n"
