@@ -51,6 +51,7 @@ OVERRIDES = ("x-http-method", "x-http-method-override", "x-method-override", "up
 
 MOST_CONNECTIONS = 32
 CHUNK_BYTES = 65_536
+MOST_READ_AWAY_BYTES = 10_000_000
 
 
 class ReadingGateway:
@@ -88,12 +89,13 @@ class ReadingGateway:
         """ASGI."""
         assert scope["type"] == "http", "served without lifespan and web sockets"
         headers = Headers(scope=scope)
-        if not self._welcome(headers.getlist("authorization")):
-            response = _refusal(401, "TracegradBadKeys", "these are not the keys of this gateway")
-        elif (path := passing(scope["method"], scope["raw_path"], scope["query_string"], headers)) is None:
-            response = _refusal(403, ONLY_READS, "this gateway only reads, and only what a proposer needs")
+        welcome, query = self._welcome(headers.getlist("authorization")), scope["query_string"]
+        path = passing(scope["method"], scope["raw_path"], query, headers) if welcome else None
+        if path is not None:
+            response = await self._forwarded(path, query, headers)
         else:
-            response = await self._forwarded(path, scope["query_string"], headers)
+            await _read_away(receive)
+            response = _refused() if welcome else _unknown()
         await response(scope, receive, send)
 
     def _welcome(self, said: Sequence[str]) -> bool:
@@ -177,8 +179,25 @@ def _basic(public: str, secret: str) -> str:
     return "Basic " + b64encode(f"{public}:{secret}".encode()).decode("ascii")
 
 
+def _refused() -> Response:
+    return _refusal(403, ONLY_READS, "this gateway only reads, and only what a proposer needs")
+
+
+def _unknown() -> Response:
+    return _refusal(401, "TracegradBadKeys", "these are not the keys of this gateway")
+
+
 def _refusal(status: int, error: str, message: str) -> Response:
     return JSONResponse({"message": message, "error": error}, status, headers={"connection": "close"})
+
+
+async def _read_away(receive: Receive) -> None:
+    """Take in a body that is not wanted: a connection that is closed under it may take our answer with it."""
+    seen, more = 0, True
+    while more and seen < MOST_READ_AWAY_BYTES:
+        message = await receive()
+        seen += len(message.get("body", b""))
+        more = message.get("more_body", False)
 
 
 def _ascii(value: str) -> str:

@@ -3,6 +3,7 @@
 import shlex
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -21,9 +22,11 @@ from release_samples import (
 )
 
 from deploy.lifecycle import RELEASE_TRANSITIONS, ReleaseState
-from deploy.ordering import LEADS_TO
+from deploy.ordering import LEADS_TO, of_release
+from deploy.settings import Settings
 from deploy.store.facade import Store
-from deploy.store.orders import OrderKind
+from deploy.store.orders import Order, OrderKind
+from optimizer.errors import BadInput
 from optimizer.types import Verdict
 from sandbox.langfuse.app import create_app
 from sandbox.serving import serve
@@ -46,21 +49,34 @@ def tracegrad(
 
 @pytest.mark.parametrize("kind", LEADS_TO)
 @pytest.mark.parametrize("state", PATHS)
-def test_an_order_is_taken_exactly_where_the_table_lets_the_release_go_there(
-    tracegrad: Command, store: Store, clock: SetClock, kind: OrderKind, state: ReleaseState
+def test_an_order_is_made_exactly_where_the_table_lets_the_release_go_there(
+    store: Store, clock: SetClock, kind: OrderKind, state: ReleaseState
 ) -> None:
     id_ = released(store, state, at=clock.now()).run_id
-    ended = tracegrad("--json", kind, id_, "--why", "a reason")
-    given = store.orders.pending("support")
+
+    def order(target: str) -> Order:
+        return of_release(store, Settings(), kind, target, actor="ada", why="a reason", at=clock.now())
+
     if LEADS_TO[kind] in RELEASE_TRANSITIONS[state] - {state}:
-        assert ended.code == DONE, ended.err
-        [order] = given
-        assert (order.kind, order.run_id, order.actor, order.why) == (kind, id_, "grace", "a reason")
-        assert ended.document["order"] == order.id
-        assert ended.document["release_now"]["state"] == state
+        by_id, by_prompt = order(id_), order("support")
+        assert by_id.id != by_prompt.id
+        assert replace(by_id, id="") == replace(by_prompt, id="")
+        assert (by_id.kind, by_id.run_id, by_id.prompt) == (kind, id_, "support")
     else:
-        assert (ended.code, given) == (USAGE, ())
-        assert ended.sentence.startswith(f"release {id_} is {state}; ")
+        with pytest.raises(BadInput, match=f"^release {id_} is {state}; "):
+            order(id_)
+        with pytest.raises(BadInput, match=f"^there is nothing of support to {kind}; its newest release, {id_}, is "):
+            order("support")
+
+
+def test_an_order_is_written_down_with_who_and_why(tracegrad: Command, store: Store, clock: SetClock) -> None:
+    id_ = released(store, R.PROPOSED, at=clock.now()).run_id
+    ended = tracegrad("--json", "approve", id_, "--why", "a reason")
+    assert ended.code == DONE, ended.err
+    [order] = store.orders.pending("support")
+    assert (order.kind, order.run_id, order.actor, order.why) == (OrderKind.APPROVE, id_, "grace", "a reason")
+    assert ended.document["order"] == order.id
+    assert ended.document["release_now"]["state"] == "proposed"
 
 
 def test_a_refusal_says_what_can_be_done_instead(tracegrad: Command, store: Store, clock: SetClock) -> None:

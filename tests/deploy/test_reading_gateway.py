@@ -4,6 +4,7 @@ import asyncio
 import gzip
 import json
 import socket
+import sys
 from base64 import b64encode
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -33,6 +34,7 @@ from sandbox.serving import serve
 PUBLIC, SECRET = "pk-lf-sandbox", "sk-lf-sandbox"
 NAME = "shop/support ä"
 OWN = GatewaySettings(public_key="reader", secret_key="only-reads")
+TRACEGRAD = Path(sys.executable).parent / "tracegrad"
 KEYS = b"authorization: Basic " + b64encode(b"reader:only-reads") + b"\r\n"
 PROMPT = "/api/public/v2/prompts/support"
 
@@ -222,6 +224,15 @@ async def test_only_one_method_passes(langfuse: Langfuse, address: str, method: 
     assert langfuse.seen.lines == []
 
 
+async def test_a_refusal_arrives_also_under_a_large_body(langfuse: Langfuse, address: str) -> None:
+    """A connection that is closed over unread bytes is reset, and the answer may be lost with it."""
+    async with httpx.AsyncClient() as asker:
+        for keys, expected in ((("reader", "only-reads"), 403), (("reader", "wrong"), 401)):
+            answer = await asker.post(f"{address}/api/public/scores", content=b"x" * 3_000_000, auth=keys)
+            assert answer.status_code == expected
+    assert langfuse.seen.lines == []
+
+
 TRICKS = [
     "/api/public/v2/prompts/..",
     "/api/public/v2/prompts/%2e%2e",
@@ -270,43 +281,40 @@ TRICKS = [
 ]
 
 
-@pytest.mark.parametrize("target", TRICKS)
-async def test_no_way_around_the_list(langfuse: Langfuse, address: str, target: str) -> None:
-    answer = await said(address, f"GET {target} HTTP/1.1\r\n")
-    assert status(answer) == 403
-    assert json.loads(answer.partition(b"\r\n\r\n")[2])["error"] == ONLY_READS
+async def test_no_way_around_the_list(langfuse: Langfuse, address: str) -> None:
+    for target in TRICKS:
+        answer = await said(address, f"GET {target} HTTP/1.1\r\n")
+        assert status(answer) == 403, target
+        assert json.loads(answer.partition(b"\r\n\r\n")[2])["error"] == ONLY_READS
     assert langfuse.seen.lines == []
 
 
-@pytest.mark.parametrize(
-    ("headers", "expected"),
-    [
-        ("x-http-method-override: DELETE\r\n", 403),
-        ("X-HTTP-Method: PATCH\r\n", 403),
-        ("x-method-override: PUT\r\n", 403),
-        ("upgrade: websocket\r\nconnection: upgrade\r\n", 403),
-        ("content-length: 2\r\n\r\n{}", 403),
-        ("transfer-encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n", 403),
-        ("content-length: 2\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n", 403),
-        ("authorization: Basic eDp5\r\n", 401),
-        ("accept : */*\r\n", 400),
-        ("content-length: 2\r\ncontent-length: 3\r\n", 400),
-    ],
-)
-async def test_a_request_that_means_more_than_it_says(
-    langfuse: Langfuse, address: str, headers: str, expected: int
-) -> None:
-    answer = await said(address, f"GET {PROMPT} HTTP/1.1\r\n{headers}", ended="\r\n\r\n" in headers)
-    assert status(answer) == expected
+MORE = [
+    ("x-http-method-override: DELETE\r\n", 403),
+    ("X-HTTP-Method: PATCH\r\n", 403),
+    ("x-method-override: PUT\r\n", 403),
+    ("upgrade: websocket\r\nconnection: upgrade\r\n", 403),
+    ("content-length: 2\r\n\r\n{}", 403),
+    ("transfer-encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n", 403),
+    ("content-length: 2\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n", 403),
+    ("authorization: Basic eDp5\r\n", 401),
+    ("accept : */*\r\n", 400),
+    ("content-length: 2\r\ncontent-length: 3\r\n", 400),
+]
+
+
+async def test_a_request_that_means_more_than_it_says(langfuse: Langfuse, address: str) -> None:
+    for headers, expected in MORE:
+        answer = await said(address, f"GET {PROMPT} HTTP/1.1\r\n{headers}", ended="\r\n\r\n" in headers)
+        assert status(answer) == expected, headers
     assert langfuse.seen.lines == []
 
 
-@pytest.mark.parametrize(
-    "keys", ["", f"Basic {b64encode(f'{PUBLIC}:{SECRET}'.encode()).decode()}", "Bearer only-reads", "Basic ä", "reader"]
-)
-async def test_only_its_own_keys_are_taken(langfuse: Langfuse, address: str, keys: str) -> None:
-    answer = await said(address, f"GET {PROMPT} HTTP/1.1\r\nauthorization: {keys}\r\n", keys=b"")
-    assert status(answer) == 401
+async def test_only_its_own_keys_are_taken(langfuse: Langfuse, address: str) -> None:
+    langfuses = f"Basic {b64encode(f'{PUBLIC}:{SECRET}'.encode()).decode()}"
+    for keys in ("", langfuses, "Bearer only-reads", "Basic ä", "reader"):
+        answer = await said(address, f"GET {PROMPT} HTTP/1.1\r\nauthorization: {keys}\r\n", keys=b"")
+        assert status(answer) == 401, keys
     assert langfuse.seen.lines == []
 
 
@@ -402,6 +410,25 @@ async def test_a_langfuse_that_is_away_is_a_reason_to_wait(tmp_path: Path) -> No
         with pytest.raises(Transient, match="status 502"):
             async with opened(proposer(address, tmp_path)):
                 pass
+
+
+async def test_the_command_serves_until_it_is_told_to_stop(langfuse: Langfuse, tmp_path: Path) -> None:
+    settings = {
+        "langfuse": {"host": langfuse.url, "public_key": PUBLIC, "secret_key": SECRET},
+        "gateway": {"public_key": "reader", "secret_key": "only-reads", "port": 0},
+    }
+    (tmp_path / "tracegrad.yaml").write_text(json.dumps(settings))
+    command = await asyncio.create_subprocess_exec(
+        TRACEGRAD, "--json", "reading-gateway", cwd=tmp_path, stdout=asyncio.subprocess.PIPE
+    )
+    assert command.stdout
+    said_ = b"".join([await command.stdout.readline() for _ in range(3)])
+    address = json.loads(said_)["address"]
+    async with httpx.AsyncClient(auth=("reader", "only-reads")) as asker:
+        assert (await asker.get(f"{address}/api/public/projects")).status_code == 200
+        assert (await asker.post(f"{address}/api/public/scores", json={})).status_code == 403
+    command.terminate()
+    assert await command.wait() == 0
 
 
 def test_it_does_not_start_without_keys_of_its_own() -> None:
