@@ -120,7 +120,7 @@ def compared_all(*, small: bool) -> list[Compared]:
     uneven = replace(quick, margin=0.03, share_alarm=1.1)
     drifting = World(weekly=500, drift=-0.002, season=True, maturity=3)
     made = [
-        compare(World(weekly=700), quick, (-0.3, 0.0, 0.2), seed=SEED),
+        compare(World(weekly=700), quick, (-0.3, 0.03, 0.2), seed=SEED),
         compare(World(weekly=700), replace(quick, gain=0.15), (0.0,), seed=SEED),
         compare(drifting, uneven, (0.0, 0.1), seed=SEED + 1),
         compare_readings(World(weekly=300, silent=0.5), RULES, days=10 if small else 28, seed=SEED + 2),

@@ -1,6 +1,7 @@
 """After a promotion: taken back, halted, finished; and what moved the scores."""
 
 import math
+from dataclasses import replace
 
 from gates.canary import holdback_look
 from gates.canary.attribution import Cause, attribution
@@ -97,7 +98,17 @@ def test_few_units_and_those_without_scores_say_nothing_about_time() -> None:
     assert told(stream(40, (0.0,), (0.0,)))[0] == (Cause.TRAFFIC,)
 
 
-def test_only_matured_units_of_the_old_version_are_compared_over_time() -> None:
+def test_only_matured_units_are_compared() -> None:
+    fallen = [replace(one, matured=False) for one in stream(200, (0.0,), (1.0, 0.0))]
+    assert told(fallen)[0] == ()
+    unripe = [replace(one, matured=False) for one in CANARY]
+    found = attribution(
+        PLAN, then=unripe, now=stream(40, (0.0,), (0.0,)), models_then=frozenset(), models_now=frozenset()
+    )
+    assert found.causes == ()
+
+
+def test_only_the_old_version_is_compared_over_time() -> None:
     new_alone = [one for one in CANARY if one.arm is Arm.CANDIDATE]
     found = attribution(
         PLAN, then=new_alone, now=stream(40, (0.0,), (0.0,)), models_then=frozenset(), models_now=frozenset()

@@ -98,7 +98,7 @@ def test_shares_that_are_not_those_that_were_set_end_the_canary_at_the_edge() ->
 
 
 def test_units_without_a_score_count_for_the_shares() -> None:
-    silent = [unit(place, candidate=True, value=NONE) for place in range(40)]
+    silent = [unit(place, candidate=True, value=NONE, matured=False) for place in range(40)]
     found = seen(silent)
     assert found.decision is Decision.GIVE_UP
     assert (found.candidate.exposed, found.candidate.scored, found.harm) == (40, 0, 1.0)
@@ -222,6 +222,7 @@ def test_halted_when_the_old_version_is_ill_as_well() -> None:
     )
     assert found.sentence.endswith("A person has to look.")
     assert seen(ill, replace(PLAN, healthy=0.5)).decision is Decision.TAKE_BACK
+    assert seen(ill, replace(PLAN, healthy=0.53)).decision is Decision.TAKE_BACK  # lower, and not shown to be
     assert seen([replace(one, matured=False) for one in ill]).decision is Decision.TAKE_BACK
 
 

@@ -91,6 +91,19 @@ def test_the_interval_holds_the_effect_and_all_that_is_not_ruled_out(units: list
     assert high == 1.0 or seen.below(high) >= 40.0 > seen.below(high - 2e-5)
 
 
+def test_the_interval_is_too_wide_rather_than_too_narrow() -> None:
+    seen = wealth(drawn(Random(4), 600, base=0.6, effect=0.2), prior=PRIOR)
+    interval = seen.interval()
+    assert not isinstance(interval, Missing)
+    low, high = interval
+    assert -1.0 < low < 0.2 < high < 1.0
+    assert seen.above(low) >= 40.0
+    assert seen.below(high) >= 40.0
+    narrower = seen.interval(alpha=0.5)
+    assert not isinstance(narrower, Missing)
+    assert low < narrower[0] < narrower[1] < high
+
+
 @settings(deadline=None)
 @given(tosses)
 def test_the_arms_may_be_swapped(units: list[Toss]) -> None:
