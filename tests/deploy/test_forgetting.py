@@ -38,6 +38,7 @@ from deploy.store.fence import Run
 from deploy.store.forgotten import Forgotten, alias_of
 from deploy.store.orders import OrderKind
 from deploy.store.pull_requests import Asked
+from deploy.store.schema import source_text
 from optimizer.errors import BadInput
 from optimizer.ports import ModelReply, ModelRequest, PullRequest, PullState
 from optimizer.rollouts import Exposure
@@ -298,6 +299,32 @@ async def test_her_words_are_everywhere_and_then_nowhere(life: Life, tmp_path: P
     assert all(key not in repr(rows(life.store)) for key in (KEY, BOB.keys[0]))
 
 
+async def test_what_was_deleted_long_ago_leaves_the_file_as_well(life: Life, tmp_path: Path) -> None:
+    row = {"id": "old", "kind": "input", "text": f"{MARK}old" * 1000, "source_key": "", "created_at": SetClock().time}
+    with life.store.engine.begin() as connection:
+        connection.exec_driver_sql("pragma secure_delete = off")
+        connection.execute(sa.insert(source_text).values(row))
+    with life.store.engine.begin() as connection:
+        connection.exec_driver_sql("pragma secure_delete = off")
+        connection.execute(sa.delete(source_text).where(source_text.c.id == "old"))
+    assert in_files(tmp_path / "state", f"{MARK}old") != []
+    assert (await life.forget()).whole
+    assert in_files(tmp_path / "state", f"{MARK}old") == []
+
+
+async def test_a_reader_who_keeps_the_log_open_is_told_of(life: Life) -> None:
+    await life.forget(dry=True)
+    patient = sa.event.listens_for(life.store.engine, "connect")
+    patient(lambda connection, _: connection.execute("pragma busy_timeout=100"))
+    life.store.engine.dispose()
+    with life.store.engine.execution_options(reading=True).begin() as reader:
+        reader.execute(sa.select(source_text)).all()
+        erased = await life.forget()
+        assert not erased.whole
+        assert {pending.source_key for pending in Forgotten(life.store.engine).pending()} == set(ANNA.keys)
+    assert await life.resume() == len(ANNA.keys)
+
+
 async def test_what_came_of_it_is_told_without_a_word_of_hers(life: Life) -> None:
     dry = await life.forget(dry=True)
     erased = await life.forget()
@@ -487,6 +514,7 @@ async def test_a_cycle_at_work_goes_on_and_what_it_made_goes_later(life: Life, m
     assert told[0].waiting
     assert run.cycle_id in told[0].waiting
     assert life.store.releases.get(run.cycle_id).state == "proposed"
+    assert not [line for line in rows(life.store)["source_text"] if KEY in line]  # nothing came back
     life.end(run)
     # what waits for a person is not finished either, if she had a part in it
     await life.resume()
