@@ -17,8 +17,9 @@ def holdback_look(
     """What production says of a release since its promotion: to wait, to take it back, to halt, or to finish.
 
     Args:
-        units: those that were first counted after the promotion, and not those of the canary: their evidence for the
-            release would hide harm that begins later. The candidate's arm has the new version.
+        units: those that the promotion tossed, new ones and anew, with their values since then and not those of the
+            canary: its evidence for the release would hide harm that begins later. The candidate's arm has the new
+            version.
         began: when the release was promoted.
     """
     return seen_by(HOLDBACK, plan, units, at=at, began=began, widened=True, late_scores=late_scores)

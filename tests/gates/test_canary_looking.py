@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from gates.canary import look
+from gates.statistics import e_below
 from optimizer.rollouts import CanaryPlan, Decision, Guards, Look, Unit
 from optimizer.types import Arm, Missing
 from tests.gates.canary_samples import BEGAN, GUARDS, NONE, PLAN, VOLUNTEERED, after, ruled, stream, unit
@@ -222,7 +223,9 @@ def test_halted_when_the_old_version_is_ill_as_well() -> None:
     )
     assert found.sentence.endswith("A person has to look.")
     assert seen(ill, replace(PLAN, healthy=0.5)).decision is Decision.TAKE_BACK
-    assert seen(ill, replace(PLAN, healthy=0.53)).decision is Decision.TAKE_BACK  # lower, and not shown to be
+    illness = e_below([0.0 - PLAN.healthy, 1.0 - PLAN.healthy] * 50)  # the control's hundred values
+    assert seen(ill, ruled(harm=illness)).decision is Decision.HALT
+    assert seen(ill, ruled(harm=above(illness))).decision is Decision.TAKE_BACK
     assert seen([replace(one, matured=False) for one in ill]).decision is Decision.TAKE_BACK
 
 
