@@ -54,12 +54,16 @@ def test_two_cron_slots_unattended(tmp_path: Path) -> None:
             finished = (
                 "select slot, state, verdict, cast(reason as text) from cycle where ended_at is not null order by slot"
             )
-            until("two slots", lambda: len(rows(tmp_path, finished)) >= 2, log)
+            until("a proposal", lambda: rows(tmp_path, "select 1 from release where state = 'proposed'"), log)
+            approved = tracegrad("approve", "support-assistant", "--why", "reads well", config=config)
+            assert approved.returncode == 0, approved.stderr
+            version_2 = "select 1 from cycle where parent_version = 2 and ended_at is not null"
+            until("a slot after the release", lambda: rows(tmp_path, version_2), log)
             url = until("an address in the log", lambda: address(log), log)
-            assert httpx.get(f"{url}/healthz").json() == {"status": "ok", "clock": True, "worker": True}
+            assert httpx.get(f"{url}/healthz").json() == {"status": "ok", "clock": True, "worker": True, "ticker": True}
             page = httpx.get(url)
             assert "support-assistant" in page.text
-            assert "published version 2" in page.text
+            assert "version 2" in page.text
             assert "default-src 'none'" in page.headers["content-security-policy"]
             assert httpx.get(f"{url}/cycles/support-assistant@never").status_code == 404
             assert httpx.get(url, headers={"host": "evil.example"}).status_code == 400
@@ -68,10 +72,11 @@ def test_two_cron_slots_unattended(tmp_path: Path) -> None:
         finally:
             code = stop(daemon)
         assert code == 0, log.read_text()[-3000:]
-        first, second, *_ = rows(tmp_path, finished)
+        first, *_, last = rows(tmp_path, finished)
         assert first[1:3] == ("done", "pass")
-        assert second[1] == "skipped"
-        assert "no complaints about version 2" in second[3]
+        assert last[1] == "skipped"
+        assert "no complaints about version 2" in last[3]
+        assert rows(tmp_path, "select state, approver != '' from release") == [("promoted", 1)]
         assert world.versions() == [1, 2]
         slots = [slot for slot, *_ in rows(tmp_path, finished)]
         assert len(set(slots)) == len(slots)
@@ -98,6 +103,7 @@ def test_kill_in_mid_cycle_pays_once_and_publishes_once(tmp_path: Path, stage: s
         finally:
             assert stop(daemon) == 0
         assert (state, verdict) == ("done", "pass"), reason
+        assert tracegrad("approve", "support-assistant", config=config).returncode == 0
         attempts, distinct = rows(tmp_path, "select sum(attempt), count(*) from journal")[0]
         assert 0 <= attempts - distinct <= in_flight <= 8
         asked = world.calls()["total"] - before
