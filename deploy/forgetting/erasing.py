@@ -13,6 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from deploy.forgetting.person import Key, Person
+from deploy.forgetting.slices import erase_slices
 from deploy.releases.regating import SLOT
 from deploy.store.cycles import cycle_id
 from deploy.store.database import chunks, insert_new
@@ -65,6 +66,7 @@ def erase(connection: sa.Connection, person: Person, *, began: datetime) -> Mapp
     counted: Counter[str] = Counter()
     counted["model replies"] = _replies(connection, person, began)
     counted |= Counter(_derived(connection, person))
+    counted["names of slices"] = erase_slices(connection, person, ERASED)
     counted["case results"] = _results(connection, person)
     counted["reviewers' words"] = _reviews(connection, person)
     counted["texts of people's own"] = _release_texts(connection, person)

@@ -18,9 +18,8 @@ from deploy.lifecycle import RELEASE_TRANSITIONS, ReleaseState, is_final
 from deploy.store.database import chunks
 from deploy.store.forgotten import alias_of
 from deploy.store.schema import case_result, cause, cycle, edit, generation, gradient, release
-from deploy.store.traces import load_generations
 from optimizer.identity import digest
-from optimizer.types import CaseOrigin
+from optimizer.types import CaseOrigin, Generation
 
 Key = tuple[str, str]
 """A cycle's id, and the id of something in it."""
@@ -111,12 +110,29 @@ def find(connection: sa.Connection, keys: Iterable[str], traces: Collection[str]
 
 
 def _add_calls(connection: sa.Connection, person: Person) -> None:
-    for call in load_generations(connection, generation.c.source_key, person.sources):
-        alias = person.sources[call.source_key]
-        person.calls[call.id] = alias
-        person.traces.add(call.trace_id)
-        person.prompts.add(call.prompt_name)
-        person.cases |= {case_id(origin, call): alias for origin in (CaseOrigin.REPLAY, CaseOrigin.COMPLAINT)}
+    for some in chunks(person.sources):
+        for row in connection.execute(sa.select(generation).where(generation.c.source_key.in_(some))):
+            _add_call(person, row)
+
+
+def _add_call(person: Person, row: sa.Row[Any]) -> None:
+    alias = person.sources[row.source_key]
+    person.calls[row.id] = alias
+    person.traces.add(row.trace_id)
+    person.prompts.add(row.prompt_name)
+    call = Generation(
+        id=row.id,
+        trace_id=row.trace_id,
+        prompt_name=row.prompt_name,
+        prompt_version=row.prompt_version,
+        environment=row.environment,
+        at=row.at,
+        input="",  # not needed here, and large
+        output="",
+        model=row.model,
+        source_key=row.source_key,
+    )
+    person.cases |= {case_id(origin, call): alias for origin in (CaseOrigin.REPLAY, CaseOrigin.COMPLAINT)}
 
 
 def _follow(connection: sa.Connection, person: Person) -> None:

@@ -139,14 +139,17 @@ class Life:
         self.leave_other_traces()
 
     def people(self, first: int, *, version: int) -> None:
-        """Anna's answer and three others', each with a complaint; one that Anna liked, one that Bob never judged."""
+        """Anna's answer and three others', each with a complaint; one that Anna liked; Bob and Fay only ask."""
         self.anna(first, version=version)
         for number in range(first + 1, first + 4):
             self.world.answer(number, prompt_version=version, input=asked(f"Where is parcel {number}?", version))
             self.world.judge_it(number)
         self.anna(first + 4, version=version, liked=True)
-        told = {"input": asked(f"{MARK}bob {first}", version), "prompt_version": version}
+        tags = (f"language:{MARK}bobs", "language:de")
+        told = {"input": asked(f"{MARK}bob {first}", version), "prompt_version": version, "tags": tags}
         self.world.answer(first + 5, source_key=BOB.keys[0], **told)
+        fay = Source.of("fay", secret=SECRET).keys[0]
+        self.world.answer(first + 6, source_key=fay, input=asked("Hello?", version), tags=("language:de",))
 
     def anna(self, number: int, *, version: int, liked: bool = False, **given: Any) -> None:
         self.world.answer(
@@ -353,7 +356,11 @@ async def test_what_came_of_it_is_told_without_a_word_of_hers(life: Life) -> Non
 async def test_somebody_who_only_asked_is_in_the_cases_of_gates(life: Life) -> None:
     dry = await life.forget(BOB, dry=True)
     erased = await life.forget(BOB)
-    assert erased.counts.keys() == {"texts", "recorded calls", "case results", "model replies"}
+    assert erased.counts.keys() == {"texts", "recorded calls", "case results", "names of slices", "model replies"}
+    assert f"{MARK}bobs" not in repr(rows(life.store))
+    told = overview.cycle(life.store, life.world.house.settings, "support@first")["report"]
+    assert ERASED in [reading["name"] for reading in told["slices"]]
+    assert "language:de" in repr(life.store.reports.load("support@first"))
     assert (dry.counts, dry.experiments) == (erased.counts, erased.experiments)
     assert erased.experiments > 0
     assert erased.reach == Reach()
