@@ -244,6 +244,8 @@ def test_a_chat_prompt_with_placeholders_and_a_comment_of_a_megabyte(place: Plac
     assert "not: the messages can be assigned to the prompt in more than one way" in doctor.stdout
     done = tracegrad("once", CHAT, config=config)
     assert done.returncode == DONE, done.stdout + done.stderr
+    approved = tracegrad("approve", CHAT, config=config)
+    assert approved.returncode == DONE, approved.stdout + approved.stderr
     assert place.versions()[CHAT][0] == [1, 2]
     new = place.world.get(f"/api/public/v2/prompts/{quote(CHAT, safe='')}")
     assert new["version"] == 2
