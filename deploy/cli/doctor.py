@@ -10,6 +10,7 @@ from deploy.cli.options import Options
 from deploy.doctor import Check, Health
 from deploy.endpoint import language_model, prices_of
 from deploy.gating.health import check_gate
+from deploy.releases.health import check_notify, check_ofrep, check_release, check_role
 from deploy.settings import ModelSettings, PromptSettings, Settings, load
 from deploy.wiring import House, opened
 from optimizer.errors import TracegradError
@@ -45,6 +46,9 @@ async def checks(settings: Settings) -> AsyncIterator[Check]:
     """From the inside out; what cannot be reached ends its branch and not the others."""
     yield doctor.check_promptfoo(settings)
     yield doctor.check_budget(settings, prices_of(settings))
+    yield await check_role(settings)
+    yield check_notify(settings)
+    yield await check_ofrep(settings)
     try:
         async with opened(settings) as house:
             for check in doctor.check_server(house.server):
@@ -53,6 +57,8 @@ async def checks(settings: Settings) -> AsyncIterator[Check]:
                 yield check
     except TracegradError as error:
         yield doctor.failed("set-up", doctor.sentence(error))
+    if settings.role == "publisher":
+        return
     try:
         async with language_model(settings) as model:
             async for check in of_models(settings.model, model):
@@ -76,12 +82,15 @@ async def of_house(house: House) -> AsyncIterator[Check]:
 
 
 async def of_prompt(house: House, prompt: PromptSettings) -> AsyncIterator[Check]:
-    """One prompt and its gate."""
+    """One prompt, its gate and its releases; a gate needs the models that a publisher must not have."""
     window = doctor.sample_window(house.clock, prompt)
     sample = await doctor.recent(prompt, house.traces, window)
     async for check in doctor.check_prompt(prompt, house.registry, house.traces, window, sample):
         yield check
-    async for check in check_gate(house, prompt, sample):
+    if house.settings.role != "publisher":
+        async for check in check_gate(house, prompt, sample):
+            yield check
+    async for check in check_release(house, prompt, sample):
         yield check
 
 
