@@ -113,20 +113,20 @@ class Releases(Records):
         actor: str = OURS,
         evidence: Mapping[str, Json] | None = None,
     ) -> ReleaseRow:
-        """Move a release. A move that it made before and cannot make now changes nothing: stages are repeated.
+        """Move a release.
 
-        So does a move to where it stands, with the same evidence: a stage of traffic is entered once.
+        Its last move once more changes nothing, since steps are repeated after a crash. In a state that may follow
+        itself, the same evidence tells the last move from the next one: a stage of traffic is entered once.
 
         Raises:
+            NotFound: there is no such release.
             IllegalMove: the table does not hold the move; nothing was changed.
         """
         with self._write() as connection:
             before = _load(connection, run_id, lock=True)
             made = _events(connection, run_id)
             shown = dict(evidence or {})
-            if any(
-                e.state is to and (to not in RELEASE_TRANSITIONS[before.state] or e.evidence == shown) for e in made
-            ):
+            if to is before.state and (to not in RELEASE_TRANSITIONS[to] or made[-1].evidence == shown):
                 return before
             state = advance(RELEASE_TRANSITIONS, before.state, to)
             changed: dict[str, Any] = {"state": state.value, "reason": reason, "updated_at": at}
@@ -203,7 +203,7 @@ def _load(connection: sa.Connection, run_id: str, *, lock: bool = False) -> Rele
     found = sa.select(release).where(release.c.run_id == run_id)
     row = connection.execute(found.with_for_update() if lock else found).one_or_none()
     if row is None:
-        raise NotFound(f"there is no release '{run_id}'", "list the releases with `tracegrad status`")
+        raise NotFound(f"there is no release '{run_id}'", "list the releases with `tracegrad releases`")
     return _release(row)
 
 
