@@ -12,6 +12,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from deploy.lifecycle import CYCLE_TRANSITIONS, is_final
+from deploy.metrics_releases import release_metrics
 from deploy.overview import published, spend_of
 from deploy.settings import Settings
 from deploy.store.facade import Store
@@ -28,9 +29,10 @@ class StoreCollector(Collector):
         self._store, self._settings, self._clock = store, settings, clock
 
     def collect(self) -> Iterator[Metric]:
-        """Cycles, then what is known of every registered prompt."""
+        """Cycles, then what is known of every registered prompt, then its releases."""
         yield from self._cycles()
         yield from self._prompts()
+        yield from release_metrics(self._store, self._settings)
 
     def _cycles(self) -> Iterator[Metric]:
         """Ended cycles only grow in number, so they are a counter; the others come and go."""
