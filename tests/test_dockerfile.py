@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from deploy.release_settings import OfrepSettings
 from deploy.settings import Settings, WebSettings
 
 ROOT = Path(__file__).parents[1]
@@ -64,7 +65,17 @@ def test_every_package_of_the_wheel_is_copied() -> None:
 
 
 @pytest.mark.parametrize(
-    "path", [".git/config", ".env", ".venv/bin/python", "secrets/key", "tracegrad.yaml", "deploy/__pycache__/x.pyc"]
+    "path",
+    [
+        ".git/config",
+        ".env",
+        ".venv/bin/python",
+        "secrets/key",
+        "tracegrad.yaml",
+        "deploy/__pycache__/x.pyc",
+        "tests/node/package.json",
+        ".node-tests/node_modules/x.js",
+    ],
 )
 def test_private_and_derived_files_are_not_sent(path: str) -> None:
     assert not sent_to_the_engine(path)
@@ -102,7 +113,7 @@ def test_promptfoo_is_installed_where_the_settings_look_for_it() -> None:
 def test_the_health_check_is_python_that_asks_the_right_port() -> None:
     last = stages()[-1]
     port = str(WebSettings().port)
-    assert arguments("EXPOSE", last) == [port]
+    assert arguments("EXPOSE", last) == [f"{port} {OfrepSettings().port}"]
     command = ast.literal_eval(arguments("HEALTHCHECK", last)[0].partition("CMD ")[2])
     assert command[:2] == ["python", "-c"]
     compile(command[2], "healthcheck", "exec")
@@ -125,3 +136,24 @@ def test_images_are_tagged_nothing_is_fetched_by_add_and_no_apt_lists_stay() -> 
         assert word != "ADD"
         if word == "RUN" and "apt-get install" in rest:
             assert "rm -rf /var/lib/apt/lists" in rest
+
+
+def test_git_is_there_only_for_those_who_push_with_it() -> None:
+    last = stages()[-1]
+    assert arguments("ARG", last) == ["WITH_GIT="]
+    (installs,) = [run for run in arguments("RUN", last) if "apt-get install" in run]
+    assert installs.startswith('if [ -n "$WITH_GIT" ]; then')
+    assert re.search(r"\bgit\b", installs)
+    assert [word for word, _ in last].index("ARG") < [word for word, _ in last].index("USER")
+
+
+def test_what_the_comments_tell_to_set_are_settings() -> None:
+    said = re.findall(r"TRACEGRAD_([A-Z]+)__([A-Z]+)", (ROOT / "Dockerfile").read_text())
+    assert {(group.lower(), key.lower()) for group, key in said} == {
+        ("web", "host"),
+        ("ofrep", "host"),
+        ("ofrep", "token"),
+    }
+    assert {"host", "token"} <= set(OfrepSettings.model_fields)
+    with pytest.raises(ValueError, match="set `token` as well"):
+        OfrepSettings(host="0.0.0.0")
