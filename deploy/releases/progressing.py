@@ -14,9 +14,11 @@ from deploy.releases.canarying import end_holdback, holds, widen
 from deploy.releases.errand import Errand
 from deploy.releases.metrics import metric_of
 from deploy.releases.promoting import give_way, promote
+from deploy.releases.publishing import others
 from deploy.releases.taking_back import take_back
 from deploy.releases.units import Stage
 from deploy.releases.watching import Watched, watch
+from deploy.store.effects import Frozen
 from deploy.store.encoding import encoded
 from deploy.store.releases import ReleaseEvent
 from gates.canary.attribution import attribution
@@ -33,13 +35,22 @@ async def progress(errand: Errand) -> Errand:
     """The next step of a release that production is deciding about."""
     plan = errand.release.plan
     assert plan is not None
-    if reason := await meddled(errand, plan, base=plan.base_version):
-        return await give_way(errand, reason)
+    frozen: Frozen | None = None
+    if decided := await unacted(errand):
+        try:
+            return await DEEDS[decided.decision](errand, decided)
+        except Frozen as error:
+            frozen = error
     if metric_of(errand.prompt) != plan.metric:
         reason = "the metric was changed while it was watched; what was seen so far does not count for another one"
         return await take_back(errand, ReleaseState.RETIRED, reason, refused=False)
-    taken = await looked(errand, plan)
-    return await DEEDS[taken.decision](errand, taken) if taken else errand
+    if reason := await meddled(errand, plan, base=plan.base_version):
+        return await give_way(errand, reason)
+    if taken := await looked(errand, plan):
+        return await DEEDS[taken.decision](errand, taken)
+    if frozen:
+        raise frozen
+    return errand
 
 
 async def hold_back(errand: Errand) -> Errand:
@@ -47,9 +58,11 @@ async def hold_back(errand: Errand) -> Errand:
     plan = errand.release.plan
     if plan is None or not await holds(errand):
         return errand
-    if reason := await meddled(errand, plan, base=plan.version):
-        return await give_way(errand, reason)
-    taken = await looked(errand, plan)
+    taken = await unacted(errand)
+    if taken is None:
+        if reason := await meddled(errand, plan, base=plan.version):
+            return await give_way(errand, reason)
+        taken = await looked(errand, plan)
     if taken is None or taken.decision is Decision.WAIT:
         return errand
     if taken.decision is Decision.FINISH:
@@ -58,18 +71,12 @@ async def hold_back(errand: Errand) -> Errand:
 
 
 async def meddled(errand: Errand, plan: CanaryPlan, *, base: int) -> str:
-    """What a person has changed by hand, which then stands; empty when everything is as the release left it."""
+    """What a person has changed by hand, which then stands; empty when everything is as the release left it.
+
+    Not to be asked while a decision is carried out: what we have changed ourselves by then looks like anybody's doing.
+    The flag comes last, since it is what a release changes when it gives way.
+    """
     name, label = errand.release.prompt, errand.prompt.label
-    wanted = splits.expected(name, plan, await errand.events())
-    try:
-        served = await errand.flags.read(name)
-        if served is None or not splits.alike(served, wanted):
-            return f"the flag of {name} was changed by hand"
-    except BadAnswer as error:
-        return f"the flag of {name} was changed by hand: {error.what}"
-    standing = await errand.labelled(label)
-    if standing != base:
-        return f"`{label}` was moved by hand to version {standing}" if standing else f"nothing carries `{label}` now"
     ours, before = await errand.body(), (await errand.candidate()).parent.body
     for version, body in ((plan.version, ours), (plan.base_version, before)):
         try:
@@ -78,17 +85,37 @@ async def meddled(errand: Errand, plan: CanaryPlan, *, base: int) -> str:
                 return f"version {version} holds another text now"
         except NotFound:
             return f"version {version} was deleted"
+    standing = await errand.labelled(label)
+    if standing != base:
+        return f"`{label}` was moved by hand to version {standing}" if standing else f"nothing carries `{label}` now"
+    wanted = [splits.expected(name, plan, await errand.events())]
+    if base == plan.version and await others(errand):
+        wanted.append(splits.nobody(name, plan))  # a new canary ends the holdback
+    try:
+        served = await errand.flags.read(name)
+    except BadAnswer as error:
+        return f"the flag of {name} was changed by hand: {error.what}"
+    if served is None or not any(splits.alike(served, one) for one in wanted):
+        return f"the flag of {name} was changed by hand"
     return ""
 
 
+async def unacted(errand: Errand) -> Look | None:
+    """The last look, when it decided something and the release has not moved since: it is carried out to its end."""
+    last = await asyncio.to_thread(errand.house.store.looks.last, errand.release.run_id)
+    if last is None or last.decision is Decision.WAIT or last.at <= (await errand.events())[-1].at:
+        return None
+    return last
+
+
 async def looked(errand: Errand, plan: CanaryPlan) -> Look | None:
-    """The look that calls for something now: a new one when one is due, or the last one when nobody has acted on it."""
+    """A new look, kept before anything is done about it; None when none is due."""
     store, run_id = errand.house.store, errand.release.run_id
     last = await asyncio.to_thread(store.looks.last, run_id)
     events = await errand.events()
     since = max([events[-1].at, *([last.at] if last else [])])
     if errand.now - since < timedelta(hours=errand.prompt.release.canary.look_hours):
-        return last if last and last.at > events[-1].at and last.decision is not Decision.WAIT else None
+        return None
     taken = await new_look(errand, plan, events)
     await asyncio.to_thread(store.looks.keep, run_id, taken)
     return taken

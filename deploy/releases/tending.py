@@ -53,7 +53,7 @@ async def tend(house: House, run: Run, state: dict[str, Json]) -> dict[str, Json
     Returns:
         `told`: what came of each order, by its id. `gates`: slots of cycles that must judge what a person changed.
     """
-    told: dict[str, Json] = {}
+    told, half_done = dict[str, Json](), False
     for order in await asyncio.to_thread(house.store.orders.pending, run.prompt):
         try:
             told[order.id] = await obey(house, run, order)
@@ -62,8 +62,10 @@ async def tend(house: House, run: Run, state: dict[str, Json]) -> dict[str, Json
                 "an order waits", extra={"action": "order", "prompt": run.prompt, "error": type(error).__name__}
             )
             told[order.id] = f"it waits: {error}"
+            half_done = not isinstance(error, Frozen)
             break
-    for row in await asyncio.to_thread(house.store.releases.in_state, run.prompt, *STEPS):
+    # what an order has changed by now would look like a person's doing; the next tick carries it on
+    for row in () if half_done else await asyncio.to_thread(house.store.releases.in_state, run.prompt, *STEPS):
         await walk(Errand(house=house, run=replace(run, cycle_id=row.run_id), release=row))
     await close_stale(house, run)
     for row in await asyncio.to_thread(house.store.releases.of_prompt, run.prompt, limit=RECENT):
