@@ -60,8 +60,13 @@ class Errand:
         return self.release.policy == "canary" or self.prompt.release.then == "canary"
 
     async def once(self, key: str, send: Callable[[str], Awaitable[Json]], *, forward: bool = False) -> Json:
-        """An effect, done once, and asked for again while the other side is away. Raises Frozen for a forward one."""
+        """An effect, done once, and asked for again while the other side is away. Raises Frozen for a forward one.
+
+        After a halt everything is done anew that a person orders: what was done before it has been undone since.
+        """
         effects = self.house.store.effects
+        halts = sum(event.state is ReleaseState.HALTED for event in await self.events())
+        key = f"{key}/after-halt-{halts}" if halts else key
         for pause_s in PAUSES_S:
             try:
                 return await effects.once(self.run, key, send, forward=forward)

@@ -16,6 +16,7 @@ from deploy.releases.errand import Errand, number, whole
 from deploy.releases.promoting import promote
 from deploy.releases.remembering import remember
 from deploy.releases.taking_back import take_back
+from deploy.store.effects import Frozen
 from deploy.store.fence import Run
 from deploy.store.orders import NOT_DONE, Order, OrderKind
 from deploy.store.releases import ReleaseRow
@@ -31,7 +32,10 @@ SHOWN = (ReleaseState.PUBLISHED, ReleaseState.PROGRESSING, ReleaseState.HALTED, 
 
 
 async def obey(house: House, run: Run, order: Order) -> str:
-    """Do what was ordered; returns what came of it, in a sentence. Transient errors leave the order pending."""
+    """Do what was ordered; returns what came of it, in a sentence. Transient errors leave the order pending.
+
+    One that a freeze forbids does not wait: it would keep a rollback waiting behind it.
+    """
     try:
         if order.kind is OrderKind.ROLLBACK and isinstance(order.argument, int):
             outcome = await roll_back_to(house, run, order, order.argument)
@@ -41,6 +45,8 @@ async def obey(house: House, run: Run, order: Order) -> str:
             outcome = await asyncio.to_thread(obeyed, house, order) or await done(house, run, order)
     except IllegalMove:
         outcome = f"{NOT_DONE}the release has gone on; see `tracegrad releases {order.prompt}`"
+    except Frozen as error:
+        outcome = f"{NOT_DONE}{error}; lift it with `tracegrad unfreeze`, and say it again"
     except Permanent as error:
         outcome = f"{NOT_DONE}{error}"
     await asyncio.to_thread(house.store.orders.handled, order.id, outcome, house.clock.now())

@@ -49,9 +49,10 @@ async def held_back(errand: Errand, plan: CanaryPlan) -> bool:
 
 
 async def older_promotions(errand: Errand) -> None:
-    """What was promoted before is no longer what production reads."""
+    """What was promoted before is no longer what production reads, and nobody has to decide about a halt any more."""
     store, release = errand.house.store, errand.release
-    for row in await asyncio.to_thread(store.releases.in_state, release.prompt, ReleaseState.PROMOTED):
+    older = (ReleaseState.PROMOTED, ReleaseState.HALTED)
+    for row in await asyncio.to_thread(store.releases.in_state, release.prompt, *older):
         if row.run_id != release.run_id:
             reason = f"version {release.version} took its place"
             await asyncio.to_thread(
