@@ -6,6 +6,7 @@ a year of thousands of prompts fits into seconds. `year_checks.py` compares the 
 product's own looks. It never decides by anything but the product's rules.
 """
 
+import math
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -13,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 from year_world import VALUES, Floats, World
 
-from deploy.release_settings import ReleaseSettings
 from gates.canary.wealth import PRIOR_UNITS
 from gates.statistics import GRID
 from optimizer.rollouts import CanaryRules
@@ -65,7 +65,7 @@ class Conduct:
     The last three are mistakes, where they are not as they are by default.
     """
 
-    expires: float = ReleaseSettings().expires_days
+    expires: float = math.inf
     patient: bool = False
     futility: bool = True
     restarted: bool = False

@@ -152,7 +152,7 @@ class NaiveAB(Rule):
 
 
 class Ours(Rule):
-    """The product's rule. The best candidate waits while a canary runs, until it expires or production changes."""
+    """The product's rule. The best candidate waits while a canary runs, until production changes."""
 
     def __init__(self, world: World, seed: int, conduct: Conduct = SOUND) -> None:
         super().__init__(world)

@@ -1,6 +1,5 @@
 """Other products than ours: broken ones, which the benchmark has to catch, and sound ones with other habits."""
 
-import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -95,7 +94,7 @@ class Other:
 
 _HABITS = (
     ("a canary waits until the holdback before it is over", Conduct(patient=True)),
-    ("a candidate that waits never expires", Conduct(expires=math.inf)),
+    ("a candidate that waits expires after 14 days", Conduct(expires=14.0)),
 )
 
 

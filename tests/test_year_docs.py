@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from deploy.release_settings import CanarySettings, ReleaseSettings
+from deploy.release_settings import CanarySettings
 from gates.error_budget import SHARE
 from gates.rules import GateRules
 
@@ -31,7 +31,6 @@ def gain(one: dict[str, Any], rule: str) -> float:
         f"{CANARY.first_share:.0%} of the users until {CANARY.first_units} matured units, then {CANARY.full_share:.0%}",
         f"Its stake is {SHARE:.0%} of what is left of the year's budget of {CANARY.budget:g}.",
         f"After a promotion {CANARY.holdback_share:.0%} keep the old version for {CANARY.holdback_weeks:g} weeks.",
-        f"after {ReleaseSettings().expires_days:g} days it expires",
         f"{FIGURES['prompts']} prompts, 52 weeks, each scenario {FIGURES['years']} times: "
         f"{FIGURES['prompts'] * FIGURES['years']:,} prompt-years.",
     ],
