@@ -6,7 +6,7 @@ A look is kept before anything is done about it. A tick that was killed in betwe
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from deploy.lifecycle import ReleaseState
 from deploy.releases import splits
@@ -129,12 +129,18 @@ async def new_look(errand: Errand, plan: CanaryPlan, events: Sequence[ReleaseEve
         store, prompt = errand.house.store, errand.prompt
         prompt_id = await asyncio.to_thread(store.ledgers.prompt_id, prompt.name, formerly=prompt.formerly)
         await asyncio.to_thread(store.ledgers.record_day, prompt_id, errand.now.date())
+    # a second of arithmetic for twenty thousand users
+    return await asyncio.to_thread(look_at, plan, watched, stages, errand.now)
+
+
+def look_at(plan: CanaryPlan, watched: Watched, stages: Sequence[Stage], at: datetime) -> Look:
+    """What production says of the phase that the release is in."""
     late = watched.late_scores
     if stages[-1].holdback:
-        seen = holdback_look(plan, watched.units, at=errand.now, began=stages[-1].since, late_scores=late)
+        seen = holdback_look(plan, watched.units, at=at, began=stages[-1].since, late_scores=late)
         return replace(seen, sentence=f"{seen.sentence} {why(plan, watched)}")
     began, widened = stages[0].since, len(stages) > 1
-    return look(plan, watched.units, at=errand.now, began=began, widened=widened, late_scores=late)
+    return look(plan, watched.units, at=at, began=began, widened=widened, late_scores=late)
 
 
 def why(plan: CanaryPlan, watched: Watched) -> str:
