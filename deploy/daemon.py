@@ -15,17 +15,19 @@ from functools import partial
 import uvicorn
 from starlette.applications import Starlette
 
+from connectors.langfuse.copies import LangfuseCopies
 from connectors.promptfoo.runtime import locate
 from deploy import roles
 from deploy.clock import CycleClock
 from deploy.cycle import PLAN, stages
+from deploy.forgetting.resuming import Resuming
 from deploy.metrics import metrics_of
 from deploy.ofrep.process import answering
 from deploy.releases.tending import tend
 from deploy.releases.ticking import Ticker
 from deploy.settings import Settings
 from deploy.web.app import create_app
-from deploy.wiring import House, opened
+from deploy.wiring import House, langfuse_access, opened
 from deploy.workflows import Worker
 from optimizer.errors import BadSettings
 
@@ -76,6 +78,8 @@ async def working(
     settings = house.settings
     await worker.start()
     await clock.start(catch_up=True)
+    resuming = Resuming(house.store, house.clock, lambda: LangfuseCopies(langfuse_access(settings)))
+    resuming.start()
     if settings.role != "proposer":
         ticker.start()
     try:
@@ -86,6 +90,7 @@ async def working(
         log.info("stopping", extra={"action": "stop"})
         clock.stop()
         ticker.stop()
+        resuming.stop()
         await worker.stop(GRACE_S)
 
 

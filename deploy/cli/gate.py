@@ -18,6 +18,7 @@ from deploy.cli.options import Options
 from deploy.cli.show import render_whole
 from deploy.gating.handwritten import Change, Outcome, Till, judged
 from deploy.offline import promptfile
+from deploy.release_settings import ReleaseSettings
 from deploy.settings import Settings, load
 from deploy.wiring import opened
 from gates.rendering.document import as_document
@@ -73,8 +74,11 @@ def change_of(settings: Settings, wanted: Wanted) -> Change:
     changed: dict[str, Any] = {"claim": True} if wanted.claim else {}
     if wanted.attacks is not None:
         changed["attacks"] = wanted.attacks
+    given: dict[str, Any] = {"gate": prompt.gate.model_copy(update=changed)}
+    if wanted.claim:
+        given["release"] = ReleaseSettings(policy="observe")  # whatever proves releases, this is proven here
     return Change(
-        prompt=prompt.model_copy(update={"gate": prompt.gate.model_copy(update=changed)}),
+        prompt=prompt.model_copy(update=given),
         candidate=promptfile.load(wanted.candidate),
         baseline=promptfile.load(wanted.baseline) if wanted.baseline else None,
         claim=wanted.claim,

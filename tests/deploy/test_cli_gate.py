@@ -205,7 +205,13 @@ def test_each_claim_opens_a_stake_and_uses_up_sealed_cases(gate: Run) -> None:
 
 
 def test_a_claim_may_be_asked_for_where_cycles_only_screen(gate: Run) -> None:
-    assert gate("better.txt", "--claim", claim=False).report(PASS)["proof"] == "proven"
+    observed = {"release": {"policy": "observe"}}
+    assert gate("better.txt", "--claim", claim=False, prompt=observed).report(PASS)["proof"] == "proven"
+
+
+def test_a_claim_may_be_asked_for_where_a_canary_proves(gate: Run) -> None:
+    watched = {"release": {"policy": "canary", "canary": {"metric": {"score": "helpful"}}}}
+    assert gate("better.txt", "--claim", prompt=watched).report(PASS)["proof"] == "proven"
 
 
 def test_a_worse_prompt(gate: Run) -> None:

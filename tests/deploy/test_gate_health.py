@@ -29,7 +29,8 @@ def world(owned: Store, clock: SetClock) -> World:
 
 
 async def found(world: World, **gate: Any) -> list[Check]:
-    world.prompt = {"gate": {**GATE, **gate}}
+    screened = {} if gate.get("claim", True) else {"release": {"policy": "observe"}}
+    world.prompt = {"gate": {**GATE, **gate}, **screened}
     sample = [world.answer(number) for number in range(3)]
     return [check async for check in check_gate(world.house, world.house.settings.prompt("support"), sample)]
 

@@ -31,7 +31,8 @@ async def suite(
     complained: Sequence[Generation] = (),
     **gate: object,
 ) -> Suite:
-    world.prompt = {"gate": {"datasets": ["curated"], "replayed": 100, "sealed": 100, **gate}}
+    screened = {} if gate.get("claim", True) else {"release": {"policy": "observe"}}
+    world.prompt = {"gate": {"datasets": ["curated"], "replayed": 100, "sealed": 100, **gate}, **screened}
     recorded = Recorded(inputs=inputs, losses=losses, gradient_sources=gradient_sources, complained=complained)
     prompt = world.house.settings.prompt("support")
     return await assembled(prompt, world.cases, world.registry, recorded, secret=SECRET)
