@@ -57,8 +57,9 @@ def test_every_claim_that_does_not_hold_is_on_the_page() -> None:
 
 
 def test_the_sentences_about_the_figures_are_true() -> None:
-    rich = [one for key, one in BY_KEY.items() if key.startswith("0-")]
     hostile = [one for key, one in BY_KEY.items() if key.startswith("3-")]
-    assert all(min(gain(one, "offline"), gain(one, "ab")) > gain(one, "ours") for one in rich)
+    naive_best = [one for one in BY_KEY.values() if max(gain(one, "offline"), gain(one, "ab")) > gain(one, "ours")]
+    assert f"a naive rule has the better average: in {len(naive_best)} of {len(BY_KEY)} scenarios" in FLAT
+    assert {one["key"] for one in naive_best} == set(BY_KEY) - {one["key"] for one in hostile}
     assert all(max(gain(one, "offline"), gain(one, "ab")) < gain(one, "ours") for one in hostile)
     assert all(abs(one["means"]["ours"]["final"]["mean"]) < 0.0005 for one in hostile)
