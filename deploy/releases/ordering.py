@@ -141,8 +141,13 @@ async def roll_back_to(house: House, run: Run, order: Order, version: int) -> st
 
 
 async def accept_unproven(house: House, run: Run, order: Order) -> str:
-    """A person releases a candidate that was not proven, in their own name; never one that a gate has vetoed."""
+    """A person releases a candidate that was not proven, in their own name; never one that a gate has vetoed.
+
+    Where production decides before everybody is shown a new version, it decides about this one as well.
+    """
     store, prompt = house.store, house.settings.prompt(order.prompt)
+    if prompt.release.policy == "observe":
+        raise Permanent(f"{order.prompt} is only observed", "set its `release.policy` to `propose` or `canary`")
     report = await asyncio.to_thread(store.reports.load, order.run_id)
     if report is None or report.verdict is Verdict.FAIL or report.verdict is Verdict.PASS:
         said = "has no gate report" if report is None else f"has the verdict {report.verdict}"
@@ -161,7 +166,7 @@ async def accept_unproven(house: House, run: Run, order: Order) -> str:
             base_version=candidate.parent.version,
             expires_at=order.at + timedelta(days=prompt.release.expires_days),
             at=order.at,
-            policy="propose",
+            policy=prompt.release.policy,
             actor=order.actor,
         )
     )

@@ -6,6 +6,9 @@ from house_samples import World, rows
 from people_samples import People
 from test_releases_straight import labels, moves, passed, state
 
+from deploy.collecting import collect
+from deploy.gating.stage import gate
+from deploy.optimizing import find_candidate
 from deploy.releases.proposing import propose
 from deploy.store.facade import Store
 from deploy.store.fence import Run
@@ -220,3 +223,26 @@ async def test_a_number_that_came_back_with_another_text_ends_the_canary(world: 
     assert world.registry.add("support", "By hand.").version == 2
     await world.tick()
     assert state(world, run) == ("superseded", "version 2 holds another text now")
+
+
+async def test_what_a_person_accepts_unproven_is_still_judged_by_production(world: World) -> None:
+    world.judge.note = "the runner failed in the middle"
+    run = world.cycle()
+    undecided = await world.walk(run, collect, find_candidate, gate)
+    assert undecided["ended"] == "done", undecided
+    order = world.order(OrderKind.ACCEPT_UNPROVEN, run_id=run.cycle_id, why="I read them all")
+    told = (await world.tick())["told"]
+    assert told == {order.id: "approved: unproven, accepted by a person: I read them all"}
+    assert moves(world, run) == ["proposed", "approved", "published", "progressing"]
+    assert await labels(world) == {1: {"production"}, 2: {"latest", "canary"}}
+
+
+async def test_nothing_unproven_is_accepted_where_nothing_is_released(world: World) -> None:
+    world.judge.note = "the runner failed in the middle"
+    run = world.cycle()
+    await world.walk(run, collect, find_candidate, gate)
+    world.prompt = {"release": {"policy": "observe"}, "gate": GATE}
+    order = world.order(OrderKind.ACCEPT_UNPROVEN, run_id=run.cycle_id, why="please")
+    said = "not done: support is only observed; set its `release.policy` to `propose` or `canary`."
+    assert (await world.tick())["told"] == {order.id: said}
+    assert world.store.releases.of_prompt("support") == ()
