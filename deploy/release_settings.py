@@ -21,9 +21,11 @@ class MetricSettings(Section):
 
     @model_validator(mode="after")
     def a_scale(self) -> "MetricSettings":
-        """A scale without a length would divide by zero."""
+        """A scale without a length would divide by zero, and one without a good value finds every answer bad."""
         if self.kind == "numeric" and self.low == self.high:
             raise ValueError("`low` and `high` must differ")
+        if self.kind != "numeric" and not self.good:
+            raise ValueError("`good` must name at least one value")
         return self
 
     def value(self) -> Metric:
@@ -62,6 +64,13 @@ class CanarySettings(Section):
             raise ValueError("`full_share` must not be below `first_share`")
         if self.holdback_share > 1 - self.full_share:
             raise ValueError("`holdback_share` must leave the candidate to all who have it: at most 1 - `full_share`")
+        return self
+
+    @model_validator(mode="after")
+    def time_to_prove_it(self) -> "CanarySettings":
+        """A canary that ends before it may promote decides nothing."""
+        if self.least_days >= 7 * self.most_weeks:
+            raise ValueError("`least_days` must end before `most_weeks` do")
         return self
 
     def rules(self, stake: float) -> CanaryRules:
