@@ -5,8 +5,9 @@ the work does. A fork is a process like any other: it opens the house itself, an
 Standard output has two lines for each order: the process's id when it begins, and how it ended.
 
 An order holds `settings`, the path; `at`, the simulated moment; `commits`, a file that gets a line for every committed
-transaction that changed something; `die_at`, the transaction before which the process kills itself, 0 for none; and
-`cycle`, if a cycle is to be run: `slot`, and the `line` that its candidate adds to the prompt.
+transaction that changed something; `die_at`, the transaction before which the process kills itself, 0 for none;
+`beside`, whether other processes are alive; and `cycle`, if a cycle is to be run: `slot`, and the `line` that its
+candidate adds to the prompt.
 """
 
 import asyncio
@@ -103,7 +104,8 @@ async def obey(order: dict[str, Any]) -> None:
     """One round of ticks, or one cycle; then everything that an earlier process left unfinished."""
     settings, clock = load(Path(order["settings"])), Stopped(datetime.fromisoformat(order["at"]))
     async with opened(settings, clock=clock) as house:
-        let_leases_run_out(house)
+        if not order["beside"]:
+            let_leases_run_out(house)
         cycle = order.get("cycle") or {}
         worker = Worker(
             house.store,

@@ -14,7 +14,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import AsyncExitStack, ExitStack, contextmanager, suppress
+from contextlib import AsyncExitStack, ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -55,6 +55,8 @@ KEYS = {"public_key": "pk-lf-sandbox", "secret_key": "sk-lf-sandbox"}
 Moment = Literal["before", "after"]
 SERVERS = ("langfuse", "forge", "flags", "bell")
 NOT_COMPARED = {"heartbeat", "alembic_version"}
+SETTLED = timedelta(minutes=2)
+"""Whoever is first seen so soon after a change of shares does not count."""
 CHANCE = {"secret"}
 """Columns that are drawn by chance."""
 
@@ -231,11 +233,13 @@ class World:
 
     def _run(self, what: dict[str, Any], kill: Kill | None, *, beside: int = 0) -> list[int]:
         self.commits_log.unlink(missing_ok=True)
-        order = {"settings": str(self.settings), "at": self.now.isoformat(), "commits": str(self.commits_log), **what}
+        order = {"settings": str(self.settings), "commits": str(self.commits_log), "beside": beside, **what}
         requests = kill is not None and kill.what == "request"
         self.writes.begin(at=kill.number if kill and requests else 0, moment=kill.moment if kill else "before")
         die_at = kill.number if kill and not requests else 0
-        return self.workers.run({**order, "die_at": die_at}, *([order] * beside))
+        # each of several begins a tick of its own, a second later than the one before
+        moments = [(self.now + timedelta(seconds=second)).isoformat() for second in range(beside + 1)]
+        return self.workers.run(*({**order, "at": at, "die_at": die_at} for at in moments))
 
     @property
     def commits_log(self) -> Path:
@@ -249,6 +253,33 @@ class World:
     def person(self, act: str, **order: Any) -> None:
         """A person does something on the forge."""
         self.http.post(f"{self.urls['forge']}/sandbox/{act}", json=order).raise_for_status()
+
+    def delete_version(self, version: int) -> None:
+        """A person deletes a version of the prompt."""
+        self._by_hand("DELETE", f"/api/public/v2/prompts/{PROMPT}?version={version}")
+
+    def move_label(self, label: str, version: int) -> None:
+        """A person moves a label."""
+        self._by_hand("PATCH", f"/api/public/v2/prompts/{PROMPT}/versions/{version}", {"newLabels": [label]})
+
+    def _by_hand(self, method: str, path: str, body: dict[str, Any] | None = None) -> None:
+        auth = (KEYS["public_key"], KEYS["secret_key"])
+        self.http.request(method, self.urls["langfuse"] + path, json=body, auth=auth).raise_for_status()
+
+    def flag_by_hand(self, instruction: dict[str, Any]) -> None:
+        """A person changes the flag."""
+        order = {"environmentKey": "production", "instructions": [instruction]}
+        self.http.post(f"{self.urls['flags']}/sandbox/by-hand/{PROMPT}", json=order).raise_for_status()
+
+    def late_scores(self, since: datetime, after: timedelta) -> int:
+        """Scores in Langfuse that came so long after their answer, which was given since then."""
+        asked = (
+            "select count(*) from scores join observations using (trace_id)"
+            " where timestamp_ms > start_ms + ? and start_ms >= ?"
+        )
+        with closing(sqlite3.connect(self.live / "langfuse.db")) as database:
+            values = after / timedelta(milliseconds=1), (since + SETTLED).timestamp() * 1000
+            return int(database.execute(asked, values).fetchone()[0])
 
     def pass_time(self, **amount: float) -> None:
         """Simulated time goes by."""
@@ -379,15 +410,6 @@ def copied(source: Path, to: Path) -> None:
             shutil.copy(path, to / path.name)
 
 
-@contextmanager
-def closing(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
-    """A connection, closed at the end."""
-    try:
-        yield connection
-    finally:
-        connection.close()
-
-
 def bell(path: Path) -> Starlette:
     """A receiver of notifications, which writes down what it is sent."""
 
@@ -425,16 +447,18 @@ class People:
 
     Args:
         likes: the share of them who like the answers of a version without the candidate's line, and with it.
+        delay_days: how long they take to say so, on average.
     """
 
-    def __init__(self, world: World, line: str, likes: tuple[float, float]) -> None:
+    def __init__(self, world: World, line: str, likes: tuple[float, float], *, delay_days: float = 0.02) -> None:
         self.world, self._line, self._likes = world, line, likes
         self._runner, self._stack = asyncio.Runner(), AsyncExitStack()
         self._project = LangfuseProject(world.urls["langfuse"], **KEYS)
+        plain = {name: 0.0 for name in ("hostile", "season", "hard", "gap", "drift")}
+        delays = (delay_days, delay_days)
         habits = Habits(
-            origin=world.now, users=1400, most_answers=1, missing=(0.0, 0.0), delay_days=(0.02, 0.02), hostile=0.0,
-            season=0.0, hard=0.0, gap=0.0, drift=0.0, weekend=1.0,
-        )  # fmt: skip
+            origin=world.now, users=1400, weekend=1.0, most_answers=1, missing=(0.0, 0.0), delay_days=delays, **plain
+        )
         resolver = self._runner.run(self._resolver(world.release["resolver"]))
         self._population = Population(self._project, resolver, self._served, prompt=PROMPT, habits=habits)
 
