@@ -89,10 +89,6 @@ class CycleClock:
         if due is not None:
             await self._enqueue(prompt, slot_text(due))
 
-    def next_due(self, prompt: str) -> datetime | None:
-        """The next planned moment of a prompt, None when its cron line never fires again."""
-        return _fires_after(self._schedules[prompt], self._clock.now())
-
 
 def last_due(cron: str, now: datetime) -> datetime | None:
     """The newest moment, now or earlier, for which a cron line planned; None when there was none within a year."""

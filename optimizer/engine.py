@@ -100,11 +100,6 @@ class Outcome:
     refused_edits: tuple[RefusedEdit, ...] = ()
     meta_versions: tuple[tuple[str, int | str], ...] = META_VERSIONS
 
-    @property
-    def no_change(self) -> int:
-        """Gradients that say that the prompt is not to blame."""
-        return sum(not g.warrants_change for g in self.gradients)
-
 
 async def optimize(
     prompt: PromptVersion,

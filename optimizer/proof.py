@@ -1,6 +1,6 @@
-"""What the gates found out about a candidate, and the proposal that may be made of it.
+"""What the gates found out about a candidate, with the numbers behind it.
 
-    Evidence -> Finding (one gate's) -> GateReport -> Proposal
+    Evidence -> Finding (one gate's) -> GateReport
 
 Frozen values without behaviour; the arithmetic that fills them is in `gates`. Every number stands beside the sentence
 that says what it means, so that a report can be read without this file.
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from optimizer.types import Candidate, Evidence, Missing, Usage, Verdict
+from optimizer.types import Evidence, Missing, Usage, Verdict
 
 Interval = tuple[float, float]
 """(low, high)."""
@@ -243,12 +243,3 @@ class GateReport:
     cases: CaseCount = field(default_factory=CaseCount)
     fixed: tuple[str, ...] = ()
     usage: Usage = field(default_factory=Usage)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Proposal:
-    """A candidate that passed, with its report: what may be released."""
-
-    candidate: Candidate
-    report: GateReport
-    expires_at: datetime

@@ -50,7 +50,7 @@ async def test_complaints_become_a_candidate_that_leads_back_to_them() -> None:
     assert edit.cause == outcome.causes[0]
     assert {g.loss.id for g in edit.cause.gradients} == {item.id for item in losses}
     assert outcome.losses == tuple(losses)
-    assert (len(outcome.gradients), len(outcome.dropped), outcome.no_change) == (3, 0, 0)
+    assert (len(outcome.gradients), len(outcome.dropped)) == (3, 0)
     assert [request.purpose for request in model.requests] == ["backward"] * 3 + ["rewrite"]
     assert dict(outcome.meta_versions) == {"critic": 3, "rewriter": 3, "repair": 1}
 
@@ -114,7 +114,7 @@ async def test_critics_that_see_no_fault_end_the_pass() -> None:
     model = ScriptedModel(lambda _: criticism("Parcels are late, no prompt changes that.", change=False))
     outcome = await run(model, complaints(3))
     assert reason(outcome) == "none of 3 criticisms calls for a change of the prompt"
-    assert outcome.no_change == 3
+    assert [gradient.warrants_change for gradient in outcome.gradients] == [False] * 3
     assert len(model.requests) == 3
 
 
