@@ -3,6 +3,7 @@
 Only reads: nothing is pushed, no flag is made or changed. What a token may write shows at the first proposal only.
 """
 
+import asyncio
 import errno
 import socket
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
@@ -22,8 +23,10 @@ from deploy.releases.asking import usable
 from deploy.releases.metrics import metric_of
 from deploy.releases.watching import given_by
 from deploy.settings import PromptSettings, Settings
+from deploy.store.ledger import Ledger
 from deploy.wiring import House
-from optimizer.errors import BadSettings, TracegradError
+from gates.error_budget import next_stake
+from optimizer.errors import BadSettings, NotFound, TracegradError
 from optimizer.rollouts import PRODUCTION, Exposure, Metric, Split
 from optimizer.rules import EveryScore
 from optimizer.types import Generation, Window
@@ -200,6 +203,9 @@ async def check_forge(name: str, house: House, prompt: PromptSettings) -> Check:
         text = await house.forge.text_at(path, branch)
         production = (await house.registry.head(prompt.name, label=prompt.label)).production
         same = usable(text, path, production.body) == production.body
+    except NotFound as error:
+        fix = f"put what production reads at {path} there, or correct `release.path` or what `forge` says."
+        return failed(name, f"{error.what}, or nobody without rights may see it; {fix}")
     except TracegradError as error:
         return failed(name, sentence(error))
     said = f"{house.forge.name} has {path} on {branch}"
@@ -252,6 +258,7 @@ async def check_production(
     yield check_metric(name, metric, seen)
     if seen.scored:
         yield check_speed(name, prompt, metric, seen)
+    yield await check_stake(name, house, prompt)
 
 
 async def traffic(house: House, prompt: PromptSettings, metric: Metric) -> Traffic:
@@ -320,7 +327,8 @@ def check_speed(name: str, prompt: PromptSettings, metric: Metric, seen: Traffic
     found = next((promise for promise in PROMISES if seen.scored >= promise.units), None)
     if prompt.release.canary.margin and metric.sampled:
         return ok(name, f"{units}; what a margin asks for is in docs/canary.md")
-    fix = "have more answers scored, set `release.canary.margin`, or let people decide with `policy: propose`."
+    margin = ", set `release.canary.margin`" if metric.sampled else ""
+    fix = f"have more answers scored{margin}, or let people alone decide (`policy: propose`, `then: promote`)."
     if found is None:
         least = PROMISES[-1].units
         return warning(
@@ -331,6 +339,22 @@ def check_speed(name: str, prompt: PromptSettings, metric: Metric, seen: Traffic
         f"and one of 5 in {percent(found.five)}, typically after {found.days} days{more}"
     )
     return ok(name, said) if found.three > 0.5 else warning(name, f"{said}; {fix}")
+
+
+async def check_stake(name: str, house: House, prompt: PromptSettings) -> Check:
+    """What is left of the year's error budget of canaries. No stake is opened."""
+    ledgers, budget = house.store.ledgers, prompt.release.canary.budget
+
+    def left_of_year() -> float:
+        prompt_id = ledgers.prompt_id(prompt.name, formerly=prompt.formerly)
+        return ledgers.left(prompt_id, Ledger.RELEASE, budget)
+
+    left = await asyncio.to_thread(left_of_year)
+    stake = next_stake(left)
+    said = f"{left:.3g} of the canaries' error budget of {budget:g} a year is left"
+    if stake <= 0:
+        return warning(name, f"{said}, so no canary can begin; wait, or raise `release.canary.budget`.")
+    return ok(name, f"{said}; the next canary stakes {stake:.2g} and promotes at evidence of {1 / stake:.0f}")
 
 
 def _count(seen: Traffic, number: int) -> str:

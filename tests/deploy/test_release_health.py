@@ -31,6 +31,7 @@ from deploy.releases.health import (
 from deploy.releases.metrics import metric_of
 from deploy.settings import Settings
 from deploy.store.facade import Store
+from deploy.store.ledger import Ledger
 from optimizer.errors import BadAnswer, Unreachable
 from optimizer.rollouts import Exposure, Split, canary, holdback
 from optimizer.types import ScoreKind, Window
@@ -109,8 +110,10 @@ async def test_a_file_that_says_something_else(world: World) -> None:
 
 async def test_a_repository_without_the_file_or_no_repository_at_all(world: World) -> None:
     world.forge = MemoryForge()
-    (missing,) = [c.said for c in await found(world, **PULLS) if c.health is Health.FAILED]
-    assert missing == "the forge in memory has no file prompts/support.txt at main; correct its `path`."
+    assert said(await found(world, **PULLS), Health.FAILED) == [
+        "the forge in memory has no file prompts/support.txt at main, or nobody without rights may see it; put what "
+        "production reads at prompts/support.txt there, or correct `release.path` or what `forge` says."
+    ]
     world.forge = None
     assert "no forge is named" in said(await found(world, **PULLS), Health.FAILED)[0]
 
@@ -191,7 +194,7 @@ async def test_few_users_prove_nothing(world: World) -> None:
 )
 async def test_how_long_a_canary_takes(world: World, number: int, health: Health, part: str) -> None:
     users(world, number)
-    assert part in said(await found(world), health)[-1]
+    assert part in "\n".join(said(await found(world), health))
 
 
 def test_the_promises_are_those_of_the_page_on_canaries() -> None:
@@ -210,14 +213,14 @@ async def test_scores_of_people_who_choose_need_more(world: World) -> None:
     users(world, 1000)
     checks = await found(world, policy="canary", canary={"metric": {"score": "helpful"}})
     assert "by whoever wants to" in "\n".join(said(checks, Health.OK))
-    assert "more is needed where people choose whether to score" in said(checks, Health.OK)[-1]
+    assert "more is needed where people choose whether to score" in said(checks, Health.OK)[-2]
 
 
 async def test_a_margin_promises_something_else(world: World) -> None:
     users(world, 20)
     checks = await found(world, policy="canary", canary={**METRIC, "margin": 0.03})
     assert said(checks, Health.WARNING) == []
-    assert "what a margin asks for is in docs/canary.md" in said(checks, Health.OK)[-1]
+    assert "what a margin asks for is in docs/canary.md" in said(checks, Health.OK)[-2]
 
 
 async def test_users_are_counted_and_not_their_answers(world: World) -> None:
@@ -276,6 +279,20 @@ async def test_more_than_anybody_wants_to_read(world: World) -> None:
     assert check_units("x", prompt, seen, world.traces.all_generations).health is Health.OK
     assert check_speed("x", prompt, metric_of(prompt), seen).said.startswith("at least 10 users a week give")
     assert "at least 5,000 answers" in check_metric("x", metric_of(prompt), seen).said
+
+
+async def test_the_year_s_error_budget_and_no_stake_is_opened(world: World) -> None:
+    text = "0.2 of the canaries' error budget of 0.2 a year is left; the next canary stakes 0.02 and promotes at"
+    assert said(await found(world), Health.OK)[-1] == f"{text} evidence of 50"
+    prompt_id = world.store.ledgers.prompt_id("support")
+    assert world.store.ledgers.stakes(prompt_id, Ledger.RELEASE) == ()
+    for number in range(3):
+        world.store.ledgers.open(
+            prompt_id, Ledger.RELEASE, release_id=f"r{number}", candidate="c", budget=0.2, at=world.clock.now()
+        )
+    assert "0.146 of the canaries' error budget" in said(await found(world), Health.OK)[-1]
+    spent = await found(world, policy="canary", canary={**METRIC, "budget": 0.01})
+    assert "so no canary can begin; wait" in said(spent, Health.WARNING)[-1]
 
 
 # ---- what is the same for every prompt -----------------------------------------------------------------------------
