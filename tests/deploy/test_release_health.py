@@ -16,19 +16,9 @@ from connectors.memory_forge import MemoryForge
 from deploy.doctor import Check, Health
 from deploy.ofrep.app import Endpoint
 from deploy.ofrep.flags import Flags
-from deploy.releases.health import (
-    PROMISES,
-    Traffic,
-    check_metric,
-    check_notify,
-    check_ofrep,
-    check_release,
-    check_role,
-    check_speed,
-    check_units,
-    newest,
-)
+from deploy.releases.health import check_notify, check_ofrep, check_release, check_role
 from deploy.releases.metrics import metric_of
+from deploy.releases.prospects import PROMISES, Traffic, check_metric, check_speed, check_units, newest
 from deploy.settings import Settings
 from deploy.store.facade import Store
 from deploy.store.ledger import Ledger
