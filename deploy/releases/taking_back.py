@@ -10,6 +10,7 @@ from deploy.releases.promoting import CANARY, give_way
 from deploy.releases.remembering import remember
 from deploy.store.releases import OURS
 from optimizer.identity import Json
+from optimizer.rollouts import CanaryPlan
 
 
 async def take_back(
@@ -27,17 +28,31 @@ async def take_back(
         refused: its edits were shown to be no good, and are not to be proposed again.
     """
     release, prompt = errand.release, errand.prompt
-    plan = release.plan
     promoted = release.state is ReleaseState.PROMOTED
-    if promoted and not await errand.point(
-        f"label/{prompt.label}/back", prompt.label, to=release.base_version, expect=release.version
-    ):
+    if promoted and not await to_production(errand):
         return await give_way(errand, f"somebody moved `{prompt.label}` meanwhile, so it was left alone")
-    if plan is not None:
-        served = await splits.put(errand, "back", splits.nobody(release.prompt, plan))
-        await errand.point(f"label/{CANARY}/back", CANARY, to=release.base_version)
-        if not served:
-            reason += "; the flag was changed by hand, and was left alone"
+    if release.plan is not None and not await from_users(errand, release.plan):
+        reason += "; the flag was changed by hand, and was left alone"
+    if not promoted and release.version and await errand.labelled(prompt.label) == release.version:
+        await to_production(errand)  # a promotion that died has moved it already
     if refused:
         await remember(errand, because=to, actor=actor)
     return await errand.move(to, reason, actor=actor, evidence=evidence)
+
+
+async def to_production(errand: Errand) -> bool:
+    """The owner's label back to the old version; False when it does not stand on ours any more."""
+    release, label = errand.release, errand.prompt.label
+    return await errand.point(f"label/{label}/back", label, to=release.base_version, expect=release.version)
+
+
+async def from_users(errand: Errand, plan: CanaryPlan) -> bool:
+    """Everybody on production; False when somebody changed the flag by hand.
+
+    Where the flag service is away, the label that it shows the users moves all the same, before it is told.
+    """
+    try:
+        served = await splits.put(errand, "back", splits.nobody(errand.release.prompt, plan))
+    finally:
+        await errand.point(f"label/{CANARY}/back", CANARY, to=plan.base_version)
+    return served

@@ -21,7 +21,8 @@ from deploy.releases.promoting import promote
 from deploy.releases.publishing import publish
 from deploy.releases.telling import RECENT, tell
 from deploy.store.effects import Frozen
-from deploy.store.fence import Run
+from deploy.store.fence import LeaseLost, Run
+from deploy.store.orders import OrderKind
 from deploy.wiring import House
 from optimizer.errors import OverBudget, Permanent, Transient
 from optimizer.identity import Json
@@ -53,8 +54,10 @@ async def tend(house: House, run: Run, state: dict[str, Json]) -> dict[str, Json
     Returns:
         `told`: what came of each order, by its id. `gates`: slots of cycles that must judge what a person changed.
     """
-    told, half_done = dict[str, Json](), False
+    told, bugs, half_done = dict[str, Json](), list[Exception](), False
     for order in await asyncio.to_thread(house.store.orders.pending, run.prompt):
+        if half_done and order.kind is not OrderKind.ROLLBACK:  # which waits behind nothing
+            continue
         try:
             told[order.id] = await obey(house, run, order)
         except Transient as error:
@@ -62,15 +65,35 @@ async def tend(house: House, run: Run, state: dict[str, Json]) -> dict[str, Json
                 "an order waits", extra={"action": "order", "prompt": run.prompt, "error": type(error).__name__}
             )
             told[order.id] = f"it waits: {error}"
-            half_done = not isinstance(error, Frozen)
-            break
+            half_done = True
+        except LeaseLost:
+            raise
+        except Exception as bug:
+            bugs.append(bug)
+            half_done = True
     # what an order has changed by now would look like a person's doing; the next tick carries it on
     for row in () if half_done else await asyncio.to_thread(house.store.releases.in_state, run.prompt, *STEPS):
-        await walk(Errand(house=house, run=replace(run, cycle_id=row.run_id), release=row))
-    await close_stale(house, run)
+        await apart(walk(Errand(house=house, run=replace(run, cycle_id=row.run_id), release=row)), run, bugs)
+    await apart(close_stale(house, run), run, bugs)
     for row in await asyncio.to_thread(house.store.releases.of_prompt, run.prompt, limit=RECENT):
-        await tell(house, replace(run, cycle_id=row.run_id), row)
-    return {**state, "told": told, "gates": await waiting_gates(house, run)}
+        await apart(tell(house, replace(run, cycle_id=row.run_id), row), run, bugs)
+    gates = await waiting_gates(house, run)
+    if bugs:
+        raise bugs[0]
+    return {**state, "told": told, "gates": gates}
+
+
+async def apart(part: Awaitable[object], run: Run, bugs: list[Exception]) -> None:
+    """One part of a tick; what it cannot do keeps no other part from being done. A bug is kept for the tick's end."""
+    try:
+        await part
+    except LeaseLost:
+        raise
+    except (Transient, Permanent, OverBudget) as error:
+        said = {"action": "tick", "prompt": run.prompt, "error": type(error).__name__}
+        log.warning("a part of a tick could not be done", extra=said)
+    except Exception as bug:
+        bugs.append(bug)
 
 
 async def walk(errand: Errand) -> Errand:
