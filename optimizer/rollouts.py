@@ -196,6 +196,7 @@ class CanaryPlan:
         candidate: hash of the text.
         maturity_days: a unit's scores count for so long after its first exposure.
         settle_s: after a change of shares, clients may show the old version for so long; such units do not count.
+        unit: "user" or "session": what is tossed and counted once.
         prior: mean worth of the old version before the release, in [0, 1]: what the first units are compared with.
         healthy: the old version counts as ill when it falls below this mean.
     """
@@ -213,6 +214,7 @@ class CanaryPlan:
     guards: Guards = field(default_factory=Guards)
     holdback_share: float = 0.1
     holdback_days: float = 28.0
+    unit: str = "user"
 
 
 class Decision(StrEnum):

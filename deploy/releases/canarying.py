@@ -44,7 +44,7 @@ async def open_canary(errand: Errand) -> Errand:
         return await errand.move(ReleaseState.SUPERSEDED, "the flag was changed by hand before the first stage")
     return await errand.move(
         ReleaseState.PROGRESSING,
-        f"{share:.0%} of the {prompt.release.canary.unit}s are shown version {release.version}",
+        f"{share:.0%} of the {plan.unit}s are shown version {release.version}",
         evidence={"share": share},
     )
 
@@ -58,7 +58,7 @@ async def widen(errand: Errand, look: Look) -> Errand:
         return await give_way(errand, "the flag was changed by hand")
     return await errand.move(
         ReleaseState.PROGRESSING,
-        f"{share:.0%} of the {prompt.release.canary.unit}s are shown version {plan.version}: {look.sentence}",
+        f"{share:.0%} of the {plan.unit}s are shown version {plan.version}: {look.sentence}",
         evidence={"share": share},
     )
 
@@ -96,6 +96,7 @@ async def fixed_plan(errand: Errand, salt: str) -> CanaryPlan:
                 guards=before.guards,
                 holdback_share=canary.holdback_share,
                 holdback_days=7 * canary.holdback_weeks,
+                unit=canary.unit,
             ),
         )
 

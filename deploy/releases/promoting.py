@@ -61,10 +61,15 @@ async def older_promotions(errand: Errand) -> None:
 
 
 async def give_way(errand: Errand, reason: str) -> Errand:
-    """A person has moved something by hand: their doing stands, and nobody is shown our candidate any more."""
-    plan = errand.release.plan
-    if plan is not None:
-        await splits.put(errand, "give-way", splits.nobody(errand.release.prompt, plan))
+    """A person has moved something by hand: their doing stands, and nobody is shown our candidate any more.
+
+    Our own label is retired as well, unless they have changed the flag, which may show users what it stands on.
+    """
+    plan, prompt = errand.release.plan, errand.prompt
+    if plan is not None and await splits.put(errand, "give-way", splits.nobody(prompt.name, plan)):
+        standing = await errand.labelled(prompt.label)
+        if standing:
+            await errand.point(f"label/{CANARY}/give-way", CANARY, to=standing, expect=plan.version)
     return await errand.move(ReleaseState.SUPERSEDED, reason)
 
 

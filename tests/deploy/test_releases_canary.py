@@ -6,6 +6,8 @@ from house_samples import World, rows
 from people_samples import People
 from test_releases_straight import labels, moves, passed, state
 
+from connectors.memory import Call
+from connectors.source_keys import source_key
 from deploy.collecting import collect
 from deploy.gating.stage import gate
 from deploy.optimizing import find_candidate
@@ -146,6 +148,7 @@ async def test_a_flag_that_a_person_changed_stays_as_they_left_it(world: World) 
     await world.tick()
     assert state(world, run) == ("superseded", "the flag of support was changed by hand")
     assert await world.flags.read("support") == by_hand
+    assert (await labels(world))[2] == {"latest", "canary"}
 
 
 async def test_a_label_that_a_person_moved_ends_the_canary(world: World) -> None:
@@ -155,7 +158,7 @@ async def test_a_label_that_a_person_moved_ends_the_canary(world: World) -> None
     await world.tick()
     assert state(world, run) == ("superseded", "`production` was moved by hand to version 3")
     assert await bands(world) == [(1.0, PRODUCTION)]
-    assert (await labels(world))[3] == {"latest", "production"}
+    assert await labels(world) == {1: set(), 2: set(), 3: {"latest", "production", "canary"}}
 
 
 async def test_a_second_candidate_waits_for_the_first(world: World) -> None:
@@ -192,6 +195,23 @@ async def test_another_metric_is_another_release(world: World) -> None:
     assert state(world, run)[0] == "retired"
     assert "the metric was changed" in state(world, run)[1]
     assert world.store.refused_edits.of(world.store.ledgers.prompt_id("support")) == ()
+
+
+async def test_what_a_unit_is_does_not_change_in_the_middle(world: World) -> None:
+    sessions = {**CANARY, "canary": {**CANARY["canary"], "unit": "session"}}  # type: ignore[dict-item]
+    world.prompt = {"release": sessions, "gate": GATE}
+    run = await begun(world, People(world, worth={1: 0.8, 2: 0.8}))
+    assert state(world, run) == ("progressing", "10% of the sessions are shown version 2")
+    world.prompt = {"release": CANARY, "gate": GATE}
+    plan = world.store.releases.get(run.cycle_id).plan
+    assert plan is not None
+    assert plan.unit == "session"
+    world.pass_time(days=1)
+    world.answer(9000, prompt_version=2)
+    world.traces.all_calls["g9000"] = Call(user="ada", session="s-1", latency_s=1.0, cost_usd=0.001)
+    await world.tick()
+    (answered,) = world.store.exposures.load(run.cycle_id)
+    assert answered.exposure.unit == source_key("", "s-1", secret=b"in memory")
 
 
 async def test_a_flag_that_is_in_use_already_is_waited_for(world: World) -> None:

@@ -175,11 +175,10 @@ async def test_a_clock_that_is_set_back_loses_and_doubles_nothing(world):
 
 @pytest.mark.parametrize(("unit", "found"), [("user", []), ("session", [source_key("", "s-1", secret=b"in memory")])])
 async def test_an_answer_without_a_user_is_of_a_session_or_of_nobody(world, unit, found):
-    world.prompt = {"release": {"canary": {"unit": unit}}}
     world.pass_time(hours=1)
     world.user_asks(1, "", session="s-1")
     world.pass_time(hours=1)
-    assert [unit.key for unit in (await world.look()).units] == found
+    assert [unit.key for unit in (await world.look(plan=replace(PLAN, unit=unit))).units] == found
 
 
 async def test_the_holdback_is_watched_as_a_phase_of_its_own(world):
