@@ -1,6 +1,6 @@
 """Whether production could decide about a release: whose answers there are, what they were given, how many people did.
 
-Reads a week of production, or the newest part of it; keeps and changes nothing. No stake is opened.
+Reads a week of production, or the newest part of it where there is a lot; changes nothing, and opens no stake.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import TypeVar, cast
 
 from deploy.collecting import SETTLE
-from deploy.doctor import Check, failed, ok, percent, sentence, warning
+from deploy.doctor import SAMPLE, Check, failed, ok, percent, sentence, warning
 from deploy.releases.metrics import metric_of
 from deploy.releases.watching import given_by
 from deploy.settings import PromptSettings
@@ -25,8 +25,8 @@ from optimizer.types import Generation, Window
 
 WEEK = timedelta(days=7)
 
-ENOUGH = 5_000
-"""Answers and scores that are read at most: whoever has as many in a week need not be told how many more."""
+ENOUGH = 3_500
+"""Answers and scores that are read at most: a little more than the most traffic that we can say something about."""
 
 T = TypeVar("T")
 
@@ -64,6 +64,7 @@ class Traffic:
         since: the moment from which it was read: a week ago, or later where there was too much.
         answers: with a key of a unit.
         odd: scores of the metric's name and another kind or value.
+        judged: answers that were given a score of the metric.
         scored: units that gave at least one score of the metric.
         whole: everything was read; otherwise the numbers are lower bounds.
     """
@@ -71,7 +72,7 @@ class Traffic:
     since: datetime
     answers: Sequence[Exposure]
     odd: int
-    scores: int
+    judged: int
     scored: int
     whole: bool
 
@@ -85,7 +86,7 @@ async def check_production(
     except BadSettings as error:
         yield failed(name, sentence(error))
         return
-    seen = await traffic(house, prompt, metric)
+    seen = await traffic(house, prompt, metric, sample)
     yield check_units(name, prompt, seen, sample)
     yield check_metric(name, metric, seen)
     if seen.scored:
@@ -93,10 +94,10 @@ async def check_production(
     yield await check_stake(name, house, prompt)
 
 
-async def traffic(house: House, prompt: PromptSettings, metric: Metric) -> Traffic:
+async def traffic(house: House, prompt: PromptSettings, metric: Metric, sample: Sequence[Generation]) -> Traffic:
     """The last week of production, or the newest part of it."""
     end = house.clock.now() - SETTLE
-    window = Window(start=end - WEEK, end=end)
+    window = Window(start=end - stretch(sample, end), end=end)
     shown = house.traces.exposures(window, prompt.name, place=lambda _key: 0.0, by=prompt.release.canary.unit)
     answers, all_answers = await newest(shown)
     said, all_scores = await newest(house.traces.scores(window, (EveryScore(name=metric.score),)))
@@ -107,10 +108,18 @@ async def traffic(house: House, prompt: PromptSettings, metric: Metric) -> Traff
         since=window.start if all_answers else answers[-1].at,
         answers=answers,
         odd=len(mine) - len(given),
-        scores=len(given),
+        judged=len({score.trace_id for score in given}),
         scored=len({unit_of[score.trace_id] for score in given}),
-        whole=all_answers and all_scores,
+        whole=all_answers and all_scores and end - window.start == WEEK,
     )
+
+
+def stretch(sample: Sequence[Generation], end: datetime) -> timedelta:
+    """How far back about `ENOUGH` answers reach: a source may read all of a window before it gives the first."""
+    if len(sample) < SAMPLE:
+        return WEEK
+    span = max(end - min(one.at for one in sample), timedelta(seconds=1))
+    return min(WEEK, span * (ENOUGH / len(sample)))
 
 
 async def newest(walk: AsyncIterator[T], most: int = ENOUGH) -> tuple[list[T], bool]:
@@ -143,13 +152,15 @@ def check_units(name: str, prompt: PromptSettings, seen: Traffic, sample: Sequen
 def check_metric(name: str, metric: Metric, seen: Traffic) -> Check:
     """A score of that name and kind is given at all."""
     what = f"a {metric.kind.lower()} score '{metric.score}'"
-    if not seen.scores:
+    some = "the last 7 days" if seen.whole else f"the {len(seen.answers):,} newest"
+    if not seen.judged:
         other = f" ({seen.odd} of that name are of another kind)" if seen.odd else ""
-        return failed(
-            name, f"no answer of the last 7 days has {what}{other}; correct `release.canary.metric`, or have it scored."
-        )
+        said = f"no answer of {some} has {what}{other}"
+        if seen.whole:
+            return failed(name, f"{said}; correct `release.canary.metric`, or have it scored.")
+        return warning(name, f"{said} yet; see that it comes later, or correct `release.canary.metric`.")
     how = "as a hash decides" if metric.sampled else "by whoever wants to"
-    return ok(name, f"{_count(seen, seen.scores)} answers of the last 7 days were given {what}, {how}")
+    return ok(name, f"{_count(seen, seen.judged)} answers of {some} were given {what}, {how}")
 
 
 def check_speed(name: str, prompt: PromptSettings, metric: Metric, seen: Traffic) -> Check:

@@ -3,7 +3,7 @@
 import re
 import socket
 from collections.abc import AsyncIterator, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +13,12 @@ from house_samples import BODY, World
 
 from connectors.memory import Call
 from connectors.memory_forge import MemoryForge
-from deploy.doctor import Check, Health
+from deploy.doctor import SAMPLE, Check, Health
 from deploy.ofrep.app import Endpoint
 from deploy.ofrep.flags import Flags
 from deploy.releases.health import check_notify, check_ofrep, check_release, check_role
 from deploy.releases.metrics import metric_of
-from deploy.releases.prospects import PROMISES, Traffic, check_metric, check_speed, check_units, newest
+from deploy.releases.prospects import PROMISES, Traffic, check_metric, check_speed, check_units, newest, stretch
 from deploy.settings import Settings
 from deploy.store.facade import Store
 from deploy.store.ledger import Ledger
@@ -41,7 +41,7 @@ async def found(world: World, **release: Any) -> list[Check]:
     if release:
         world.prompt = {"release": release}
     house = world.house
-    sample = list(world.traces.all_generations)
+    sample = world.traces.all_generations[-SAMPLE:]
     return [check async for check in check_release(house, house.settings.prompt("support"), sample)]
 
 
@@ -264,7 +264,7 @@ async def test_more_than_anybody_wants_to_read(world: World) -> None:
     assert (len(some), all_of_it) == (10, False)
     everything, all_of_it = await newest(walk(), 20)
     assert (len(everything), all_of_it) == (20, True)
-    seen = Traffic(since=some[-1].at, answers=some, odd=0, scores=5_000, scored=10, whole=False)
+    seen = Traffic(since=some[-1].at, answers=some, odd=0, judged=5_000, scored=10, whole=False)
     prompt = world.house.settings.prompt("support")
     assert check_units("x", prompt, seen, world.traces.all_generations).health is Health.OK
     assert check_speed("x", prompt, metric_of(prompt), seen).said.startswith("at least 10 users a week give")
@@ -283,6 +283,25 @@ async def test_the_year_s_error_budget_and_no_stake_is_opened(world: World) -> N
     assert "0.146 of the canaries' error budget" in said(await found(world), Health.OK)[-1]
     spent = await found(world, policy="canary", canary={**METRIC, "budget": 0.01})
     assert "so no canary can begin; wait" in said(spent, Health.WARNING)[-1]
+
+
+def test_the_busier_a_prompt_is_the_less_far_back_is_read(world: World) -> None:
+    now = world.clock.now()
+    quiet = [world.answer(n, ago=timedelta(days=2)) for n in range(SAMPLE)]
+    busy = [world.answer(n, ago=timedelta(minutes=n)) for n in range(SAMPLE)]
+    assert stretch(quiet, now) == timedelta(days=7)
+    assert stretch(busy[:-1], now) == timedelta(days=7), "there are no more than these"
+    assert stretch(busy, now) == timedelta(minutes=SAMPLE - 1) * 3_500 / SAMPLE
+    assert stretch([world.answer(0, ago=timedelta())] * SAMPLE, now) == timedelta(seconds=3_500 / SAMPLE)
+
+
+async def test_of_a_busy_prompt_not_all_is_read_and_that_is_said(world: World) -> None:
+    users(world, 400)
+    assert said(await found(world), Health.WARNING)[-1].startswith("at least 400 users a week give such a score")
+    assert "at least 400 answers of the 400 newest were given" in "\n".join(said(await found(world), Health.OK))
+    world.traces.all_scores.clear()
+    (later,) = said(await found(world), Health.WARNING)
+    assert later.startswith("no answer of the 400 newest has a numeric score 'helpful' yet; see that it comes later")
 
 
 # ---- what is the same for every prompt -----------------------------------------------------------------------------
