@@ -18,7 +18,6 @@ from deploy.releases.publishing import others
 from deploy.releases.taking_back import take_back
 from deploy.releases.units import Stage
 from deploy.releases.watching import Watched, watch
-from deploy.store.effects import Frozen
 from deploy.store.encoding import encoded
 from deploy.store.releases import ReleaseEvent
 from gates.canary.attribution import attribution
@@ -30,27 +29,23 @@ from optimizer.rollouts import CanaryPlan, Decision, Look
 
 Act = Callable[[Errand, Look], Awaitable[Errand]]
 
+FORWARD = (Decision.WIDEN, Decision.PROMOTE, Decision.FINISH)
+"""Decisions that show the new version to more users."""
+
 
 async def progress(errand: Errand) -> Errand:
     """The next step of a release that production is deciding about."""
     plan = errand.release.plan
     assert plan is not None
-    frozen: Frozen | None = None
-    if decided := await unacted(errand):
-        try:
-            return await DEEDS[decided.decision](errand, decided)
-        except Frozen as error:
-            frozen = error
+    if decided := await begun(errand, plan):
+        return await DEEDS[decided.decision](errand, decided)
     if metric_of(errand.prompt) != plan.metric:
         reason = "the metric was changed while it was watched; what was seen so far does not count for another one"
         return await take_back(errand, ReleaseState.RETIRED, reason, refused=False)
     if reason := await meddled(errand, plan, base=plan.base_version):
         return await give_way(errand, reason)
-    if taken := await looked(errand, plan):
-        return await DEEDS[taken.decision](errand, taken)
-    if frozen:
-        raise frozen
-    return errand
+    taken = await looked(errand, plan)
+    return await DEEDS[taken.decision](errand, taken) if taken else errand
 
 
 async def hold_back(errand: Errand) -> Errand:
@@ -58,7 +53,7 @@ async def hold_back(errand: Errand) -> Errand:
     plan = errand.release.plan
     if plan is None or not await holds(errand):
         return errand
-    taken = await unacted(errand)
+    taken = await begun(errand, plan)
     if taken is None:
         if reason := await meddled(errand, plan, base=plan.version):
             return await give_way(errand, reason)
@@ -101,21 +96,43 @@ async def meddled(errand: Errand, plan: CanaryPlan, *, base: int) -> str:
 
 
 async def unacted(errand: Errand) -> Look | None:
-    """The last look, when it decided something and the release has not moved since: it is carried out to its end."""
-    last = await asyncio.to_thread(errand.house.store.looks.last, errand.release.run_id)
+    """The last look, when it decided something and the release has not moved since."""
+    last = await asyncio.to_thread(errand.house.store.looks.last, errand.release.run_id, until=errand.now)
     if last is None or last.decision is Decision.WAIT or last.at <= (await errand.events())[-1].at:
         return None
     return last
 
 
+async def begun(errand: Errand, plan: CanaryPlan) -> Look | None:
+    """A decision that is carried out to its end now: back always, forward where a tick has died in the middle of it.
+
+    One that nobody has begun to act on is no older than a look; what a person did meanwhile, and a newer look, win.
+    """
+    decided, name = await unacted(errand), errand.release.prompt
+    if decided is None or decided.decision not in FORWARD:
+        return decided
+    if decided.decision is Decision.PROMOTE:
+        return decided if await errand.labelled(errand.prompt.label) == plan.version else None
+    widened = decided.decision is Decision.WIDEN
+    wanted = splits.stage(name, plan, plan.rules.full_share) if widened else splits.nobody(name, plan)
+    try:
+        served = await errand.flags.read(name)
+    except BadAnswer:
+        return None
+    return decided if served is not None and splits.alike(served, wanted) else None
+
+
 async def looked(errand: Errand, plan: CanaryPlan) -> Look | None:
-    """A new look, kept before anything is done about it; None when none is due."""
+    """What calls for something now: a new look, kept before anything is done about it; or, until one is due, the last.
+
+    A clock that was set back must not leave users unwatched until it has caught up.
+    """
     store, run_id = errand.house.store, errand.release.run_id
-    last = await asyncio.to_thread(store.looks.last, run_id)
+    last = await asyncio.to_thread(store.looks.last, run_id, until=errand.now)
     events = await errand.events()
     since = max([events[-1].at, *([last.at] if last else [])])
-    if errand.now - since < timedelta(hours=errand.prompt.release.canary.look_hours):
-        return None
+    if timedelta() <= errand.now - since < timedelta(hours=errand.prompt.release.canary.look_hours):
+        return await unacted(errand)
     taken = await new_look(errand, plan, events)
     await asyncio.to_thread(store.looks.keep, run_id, taken)
     return taken

@@ -1,5 +1,7 @@
 """Every look at production that a release took, with its numbers."""
 
+from datetime import datetime
+
 import sqlalchemy as sa
 
 from deploy.store.database import Records, insert_new, waiting_out
@@ -25,9 +27,10 @@ class Looks(Records):
             return tuple(decoded(Look, numbers) for numbers in connection.execute(found).scalars())
 
     @waiting_out
-    def last(self, run_id: str) -> Look | None:
-        """The newest look of a release, None before the first."""
-        found = sa.select(look.c.numbers).where(look.c.run_id == run_id).order_by(look.c.at.desc()).limit(1)
+    def last(self, run_id: str, *, until: datetime | None = None) -> Look | None:
+        """The newest look of a release, of those until a moment; None before the first."""
+        mine = (look.c.run_id == run_id) & (sa.true() if until is None else look.c.at <= until)
+        found = sa.select(look.c.numbers).where(mine).order_by(look.c.at.desc()).limit(1)
         with self._read() as connection:
             numbers = connection.execute(found).scalar()
         return None if numbers is None else decoded(Look, numbers)

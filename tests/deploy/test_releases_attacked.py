@@ -11,6 +11,8 @@ from test_releases_straight import DyingRegistry, labels, moves, passed, state
 from connectors.memory_flags import MemoryFlags
 from deploy.releases.proposing import propose
 from deploy.store.facade import Store
+from deploy.store.fence import Run
+from deploy.store.freezes import Freeze
 from deploy.store.orders import OrderKind
 from optimizer.errors import BadCredentials
 from optimizer.rollouts import PRODUCTION, Split
@@ -138,3 +140,54 @@ async def test_a_rollback_does_not_wait_behind_an_order_that_breaks(world: World
     assert told == {
         promote.id: "not done: no release of support can be told to promote; see `tracegrad releases support`."
     }
+
+
+async def to_a_promotion_that_is_frozen(world: World, people: People) -> Run:
+    """A canary that production has decided for, while a freeze stands; nothing was done about it."""
+    run = await begun(world, people)
+    while moves(world, run).count("progressing") < 2:
+        await people.live(1)
+        await world.tick()
+    world.store.freezes.freeze(Freeze(prompt="support", actor="grace", why="incident", at=world.clock.now()))
+    while "frozen" not in state(world, run)[1]:
+        await people.live(1)
+        await world.tick()
+    assert "production" in (await labels(world))[1]
+    return run
+
+
+async def test_an_old_promotion_waits_for_a_newer_look(world: World) -> None:
+    people = People(world, worth={1: 0.6, 2: 0.9}, a_day=240)
+    run = await to_a_promotion_that_is_frozen(world, people)
+    people.worth = {1: 0.95, 2: 0.02}
+    await people.live(9)  # nobody ticked: the daemon was away
+    world.store.freezes.unfreeze("support", actor="grace", why="over", at=world.clock.now())
+    await world.tick()
+    assert "promoted" not in moves(world, run)
+    assert "production" in (await labels(world))[1]
+
+
+async def test_a_decision_that_nobody_has_begun_gives_way_to_a_person(world: World) -> None:
+    run = await to_a_promotion_that_is_frozen(world, People(world, worth={1: 0.6, 2: 0.9}, a_day=240))
+    split = await world.flags.read("support")
+    assert split is not None
+    world.flags.by_hand(Split(prompt="support", salt=split.salt))
+    world.store.freezes.unfreeze("support", actor="grace", why="over", at=world.clock.now())
+    await world.tick()
+    assert state(world, run) == ("superseded", "the flag of support was changed by hand")
+    assert "production" in (await labels(world))[1]
+
+
+async def test_a_clock_that_was_ahead_for_an_hour_leaves_nobody_unwatched(world: World) -> None:
+    people = People(world, worth={1: 0.85, 2: 0.2})
+    run = await begun(world, people)
+    now = world.clock.now()
+    world.pass_time(days=20)
+    await world.tick()
+    world.clock.time = now
+    for _ in range(12):
+        await people.live(1)
+        await world.tick()
+        if state(world, run)[0] != "progressing":
+            break
+    assert state(world, run)[0] in ("rolled_back", "retired")
