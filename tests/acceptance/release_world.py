@@ -152,6 +152,8 @@ class World:
         self.http = httpx.Client(timeout=30)
         self.live = self.folder / "live"
         (self.live / "state").mkdir(parents=True)
+        # what is otherwise drawn once per installation decides who is shown what
+        (self.live / "state" / "source.key").write_bytes(b"acceptance".ljust(32))
         self._close: list[Any] = []
         self._open()
         self._settings()
@@ -457,7 +459,7 @@ class People:
         plain = {name: 0.0 for name in ("hostile", "season", "hard", "gap", "drift")}
         delays = (delay_days, delay_days)
         habits = Habits(
-            origin=world.now, users=1400, weekend=1.0, most_answers=1, missing=(0.0, 0.0), delay_days=delays, **plain
+            origin=world.now, users=1000, weekend=1.0, most_answers=1, missing=(0.0, 0.0), delay_days=delays, **plain
         )
         resolver = self._runner.run(self._resolver(world.release["resolver"]))
         self._population = Population(self._project, resolver, self._served, prompt=PROMPT, habits=habits)

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.slow
 MONDAY = datetime(2026, 11, 2, tzinfo=UTC)
 LINE = "Say what to do next."
 BETTER, WORSE = (0.5, 0.95), (0.5, 0.05)
-CANARY = {"maturity_days": 1, "least_days": 3, "first_units": 30, "holdback_weeks": 0.3}
+CANARY = {"maturity_days": 1, "least_days": 3, "first_units": 20, "least_units": 60, "holdback_weeks": 0.3}
 FULL = os.environ.get("TRACEGRAD_FULL") == "1"
 SOME = 1 if FULL else 19
 """Of the points at which a process may be killed, each so-manieth is tried."""
@@ -208,7 +208,8 @@ def killed_and_repeated(life: Life) -> None:
     said = f"{world.release['resolver']}: {len(points)} points in {len(life.steps)} steps, {struck} killed"
     print(f"{said}, {len(differing)} with another end")
     assert differing == [], said
-    assert struck >= 0.9 * len(points), said
+    # DBOS asks for work by the real clock, so that a process may have a transaction less than the undisturbed one had
+    assert struck >= 0.8 * len(points), said
 
 
 def different(step: Step, asked: list[str], seen: dict[str, Any]) -> list[str]:

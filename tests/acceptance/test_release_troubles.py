@@ -13,7 +13,7 @@ pytestmark = pytest.mark.slow
 
 MONDAY = datetime(2026, 11, 2, tzinfo=UTC)
 LINE, OTHER = "Say what to do next.", "Name a day on which it will be done."
-CANARY = {"maturity_days": 1, "least_days": 3, "first_units": 30}
+CANARY = {"maturity_days": 1, "least_days": 3, "first_units": 20}
 
 
 @dataclass(frozen=True)
@@ -151,5 +151,5 @@ def test_scores_that_arrive_late_are_told_and_decide_nothing(shown: World) -> No
     shown.tick()
     with shown.store() as store:
         look = store.looks.of(f"{PROMPT}@first")[-1]
-    assert look.late_scores == shown.late_scores(began, timedelta(days=1)) > 200
+    assert look.late_scores == shown.late_scores(began, timedelta(days=1)) > 100
     assert shown.moves()[-1] != "rolled_back"
