@@ -1,7 +1,9 @@
 """Metrics from the store: counters only grow, and what is not known has no sample."""
 
+import re
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from conftest import SetClock
@@ -154,3 +156,16 @@ def test_what_waits_for_a_person_and_what_for_a_tick(world: World) -> None:
     world.store.freezes.unfreeze(EVERY, actor="ada", why="", at=world.clock.now())
     assert samples(world)['tracegrad_pull_requests_open{prompt="support"}'] == 0.0
     assert samples(world)['tracegrad_frozen{prompt="support"}'] == 0.0
+
+
+def test_the_page_names_every_metric_and_no_other(world: World) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "how-it-works.md").read_text(encoding="utf-8")
+    table = page.partition("## What can be watched")[2].partition("Worth an alarm")[0]
+    named = {
+        name
+        for row in table.splitlines()
+        if row.startswith("| `")
+        for name in re.findall(r"`(\w+)`", row.split("|")[1])
+    }
+    text = generate_latest(metrics_of(world.store, world.house.settings, world.clock)).decode()
+    assert {f"tracegrad_{name}" for name in named} == set(re.findall(r"^# TYPE (\w+) ", text, re.MULTILINE))
