@@ -57,14 +57,14 @@ CYCLE_TRANSITIONS: Mapping[CycleState, frozenset[CycleState]] = {
 }
 
 # Progressing follows itself: one move per stage of traffic; promoted does, when its holdback ends. A person resolves a
-# halt, in either direction.
+# halt, in either direction, or a newer release does.
 RELEASE_TRANSITIONS: Mapping[ReleaseState, frozenset[ReleaseState]] = {
     R.PROPOSED: frozenset({R.APPROVED, R.REJECTED, R.EXPIRED, R.SUPERSEDED}),
     R.APPROVED: frozenset({R.PUBLISHED, R.REJECTED, R.EXPIRED, R.SUPERSEDED}),
-    R.PUBLISHED: frozenset({R.PROGRESSING, R.PROMOTED, R.ROLLED_BACK, R.RETIRED, R.HALTED, R.SUPERSEDED}),
+    R.PUBLISHED: frozenset({R.PROGRESSING, R.PROMOTED, R.ROLLED_BACK, R.RETIRED, R.SUPERSEDED}),
     R.PROGRESSING: frozenset({R.PROGRESSING, R.PROMOTED, R.ROLLED_BACK, R.RETIRED, R.HALTED, R.SUPERSEDED}),
     R.PROMOTED: frozenset({R.PROMOTED, R.ROLLED_BACK, R.HALTED, R.SUPERSEDED}),
-    R.HALTED: frozenset({R.PROGRESSING, R.PROMOTED, R.ROLLED_BACK, R.RETIRED, R.SUPERSEDED}),
+    R.HALTED: frozenset({R.PROMOTED, R.ROLLED_BACK, R.SUPERSEDED}),
     R.ROLLED_BACK: frozenset(),
     R.RETIRED: frozenset(),
     R.REJECTED: frozenset(),
