@@ -91,6 +91,11 @@ def by(order: Order) -> dict[str, Json]:
 async def approve(errand: Errand, order: Order) -> Errand:
     """A person lets a proposal go on."""
     possible(errand, order, ReleaseState.APPROVED)
+    if await asyncio.to_thread(errand.house.store.release_texts.of, errand.release.run_id):
+        raise BadInput(
+            "its text was changed in the pull request, and goes through the gate first",
+            "wait for its verdict, which approves it if it passes",
+        )
     reason = order.why or "approved"
     actor, evidence = order.actor, by(order)
     return await errand.move(ReleaseState.APPROVED, reason, actor=actor, approver=actor, evidence=evidence)

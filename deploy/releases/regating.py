@@ -38,7 +38,7 @@ async def take(house: House, run: Run, state: dict[str, Json]) -> dict[str, Json
     prompt, now = house.settings.prompt(run.prompt), house.clock.now()
     await asyncio.to_thread(house.store.cycles.advance, run, CycleState.COLLECTING, at=now)
     revision = run.cycle_id.rpartition(f"@{SLOT}")[2]
-    text = await asyncio.to_thread(house.store.release_texts.at_revision, revision)
+    text = await asyncio.to_thread(house.store.release_texts.at_revision, run.prompt, revision)
     if text is None:
         return ended("failed", f"there is no text of commit {revision}")
     head = await house.registry.head(prompt.name, label=prompt.label)

@@ -6,6 +6,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from deploy.store.database import Records, insert_new, waiting_out
+from deploy.store.schema import release
 from deploy.store.schema_releases import release_text
 from optimizer.prompts import Body, body_from_json, body_json
 
@@ -37,9 +38,10 @@ class ReleaseTexts(Records):
         return self._newest(release_text.c.run_id == run_id)
 
     @waiting_out
-    def at_revision(self, revision: str) -> ReleaseText | None:
-        """The text that was read from a commit."""
-        return self._newest(release_text.c.revision == revision)
+    def at_revision(self, prompt: str, revision: str) -> ReleaseText | None:
+        """A prompt's text that was read from a commit, which may hold the texts of others as well."""
+        mine = sa.select(release.c.run_id).where(release.c.prompt == prompt)
+        return self._newest((release_text.c.revision == revision) & release_text.c.run_id.in_(mine))
 
     def _newest(self, which: sa.ColumnElement[bool]) -> ReleaseText | None:
         found = sa.select(release_text).where(which).order_by(release_text.c.at.desc(), release_text.c.revision)

@@ -4,16 +4,19 @@ import pytest
 from conftest import SetClock
 from house_samples import BODY, World
 from people_samples import People
+from test_releases_asked import PATH, asked
 from test_releases_canary import CANARY, GATE, bands, begun
 from test_releases_interrupted import DyingFlags, until_death
 from test_releases_straight import DyingRegistry, labels, moves, passed, state
 
 from connectors.memory_flags import MemoryFlags
+from connectors.memory_forge import MemoryForge
 from deploy.releases.proposing import propose
 from deploy.store.facade import Store
 from deploy.store.fence import Run
 from deploy.store.freezes import Freeze
 from deploy.store.orders import OrderKind
+from deploy.store.release_texts import ReleaseText
 from optimizer.errors import BadCredentials
 from optimizer.rollouts import PRODUCTION, Split
 
@@ -191,3 +194,35 @@ async def test_a_clock_that_was_ahead_for_an_hour_leaves_nobody_unwatched(world:
         if state(world, run)[0] != "progressing":
             break
     assert state(world, run)[0] in ("rolled_back", "retired")
+
+
+async def test_a_text_that_is_in_the_gate_is_not_approved_past_it(world: World) -> None:
+    world.prompt = {"release": {"ask": "pull-request", "path": PATH}}
+    world.forge = MemoryForge({PATH: f"{BODY}\n"})
+    run, request = await asked(world)
+    world.forge.edit(request, PATH, f"{BODY}\nAnswer with one word.\n")
+    world.forge.merge(request, "grace")
+    await world.tick()
+    world.order(OrderKind.APPROVE, why="go")
+    (told,) = (await world.tick())["told"].values()  # type: ignore[union-attr]
+    assert str(told).startswith("not done: its text was changed in the pull request")
+    assert state(world, run)[0] == "proposed"
+    assert await labels(world) == {1: {"latest", "production"}}
+
+
+def test_texts_of_two_prompts_in_one_commit_are_told_apart(world: World) -> None:
+    """Plain git tells where the base branch stands, with everything that was merged by then."""
+    texts, at = world.store.release_texts, world.clock.now()
+    for prompt in ("support", "sales"):
+        world.store.releases.propose(
+            f"{prompt}@1",
+            cycle_id=f"{prompt}@1",
+            prompt=prompt,
+            candidate_id="c",
+            base_version=1,
+            expires_at=at,
+            at=at,
+        )
+        texts.keep(ReleaseText(run_id=f"{prompt}@1", revision="abc", body=f"For {prompt}.", author="grace", at=at))
+    found = [texts.at_revision(prompt, "abc") for prompt in ("support", "sales", "other")]
+    assert [text and text.body for text in found] == ["For support.", "For sales.", None]
