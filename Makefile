@@ -62,8 +62,8 @@ bench: $(READY) $(NODE)
 	@$(BIN)/python benchmarks/gate_error.py
 	@$(BIN)/python benchmarks/gate_speed.py
 	@$(BIN)/python benchmarks/canary.py
-	@$(BIN)/python benchmarks/year.py
 	@$(BIN)/python benchmarks/ofrep.py
+	@$(BIN)/python benchmarks/year.py
 
 bench-small: $(READY) $(NODE)
 	@$(BIN)/python benchmarks/pull.py --small

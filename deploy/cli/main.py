@@ -81,7 +81,7 @@ def init(
 def doctor(context: typer.Context) -> None:
     """Check that everything is in place.
 
-    Keys, versions, clock, prompt links, replayable inputs, datasets, prices, models, promptfoo.
+    Keys, versions, clock, prompt links, replayable inputs, datasets, prices, models, promptfoo, and what releases need.
     """
     from deploy.cli.doctor import command
 
