@@ -51,8 +51,8 @@ class Errand:
 
     @property
     def flags(self) -> FlagService:
-        """Where its applications ask."""
-        return self.house.flags(self.prompt)
+        """Where its applications ask; other settings count from the next release on."""
+        return self.house.flags(self.prompt, self.release.plan)
 
     @property
     def watched(self) -> bool:
@@ -73,7 +73,9 @@ class Errand:
             except Frozen:
                 raise
             except Transient as error:
-                await asyncio.sleep(min(max(pause_s, error.retry_after_s), PAUSES_S[-1]))
+                if error.retry_after_s > PAUSES_S[-1]:
+                    raise  # asked before that, the other side may shut us out for good; a later tick asks
+                await asyncio.sleep(max(pause_s, error.retry_after_s))
         return await effects.once(self.run, key, send, forward=forward)
 
     async def move(

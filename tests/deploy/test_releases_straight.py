@@ -17,7 +17,7 @@ from deploy.store.facade import Store
 from deploy.store.fence import Run
 from deploy.store.freezes import EVERY, Freeze
 from deploy.store.orders import OrderKind
-from optimizer.errors import ServerFault
+from optimizer.errors import RateLimited, ServerFault
 from optimizer.prompts import Body, Head, Published, Superseded
 from optimizer.types import Arm
 
@@ -252,6 +252,18 @@ async def test_what_passed_is_not_lost_when_the_registry_is_away_for_a_moment(wo
     registry = dying(world, "publish", error=ServerFault("502"))
     run = await proposed(world)
     world.order(OrderKind.APPROVE)
+    await world.tick()
+    assert state(world, run)[0] == "promoted"
+    assert registry.asked == ["publish", "publish", "label"]
+
+
+async def test_who_asks_us_to_wait_longer_than_a_tick_may_take_is_asked_by_a_later_one(world: World) -> None:
+    registry = dying(world, "publish", error=RateLimited("slow down", retry_after_s=60.0))
+    run = await proposed(world)
+    world.order(OrderKind.APPROVE)
+    await world.tick()
+    assert state(world, run) == ("approved", "could not go on: slow down")
+    assert registry.asked == ["publish"]
     await world.tick()
     assert state(world, run)[0] == "promoted"
     assert registry.asked == ["publish", "publish", "label"]
