@@ -36,6 +36,7 @@ from deploy.store.journalled import JournalledModel
 from optimizer.errors import BadSettings
 from optimizer.ports import CaseSource, Clock, FlagService, Forge, LanguageModel, PromptRegistry, TraceSource
 from optimizer.prompts import Body
+from optimizer.rollouts import CanaryPlan
 
 Progress = Callable[[str, int, int], None]
 """Called with (stage, done, total) while a stage works; a total of 0 means that nobody knows yet."""
@@ -69,9 +70,19 @@ class House:
     capacity: asyncio.Semaphore
     progress: Progress
 
-    def flags(self, prompt: PromptSettings) -> FlagService:
-        """Where the applications of a prompt ask which version a user gets."""
-        return self.flag_services[prompt.release.resolver]
+    def flags(self, prompt: PromptSettings, plan: CanaryPlan | None = None) -> FlagService:
+        """Where the applications of a prompt ask which version a user gets; where a canary began, until it ends.
+
+        Raises:
+            BadSettings: nothing is set for a service that still shows users a release.
+        """
+        name = (plan.resolver if plan else "") or prompt.release.resolver
+        if name not in self.flag_services:
+            raise BadSettings(
+                f"a release of {prompt.name} is shown by {name}, which is not set up any more",
+                f"set `{name}` up again until the release has ended",
+            )
+        return self.flag_services[name]
 
     def journalled(self, run: Run) -> LanguageModel:
         """The model of one cycle: journalled, fenced, and bounded by the cycle's budget."""

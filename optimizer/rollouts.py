@@ -197,6 +197,7 @@ class CanaryPlan:
         maturity_days: a unit's scores count for so long after its first exposure.
         settle_s: after a change of shares, clients may show the old version for so long; such units do not count.
         unit: "user" or "session": what is tossed and counted once.
+        resolver: the settings' name of the flag service that shows it; empty in plans that do not say.
         prior: mean worth of the old version before the release, in [0, 1]: what the first units are compared with.
         healthy: the old version counts as ill when it falls below this mean.
     """
@@ -215,6 +216,7 @@ class CanaryPlan:
     holdback_share: float = 0.1
     holdback_days: float = 28.0
     unit: str = "user"
+    resolver: str = ""
 
 
 class Decision(StrEnum):

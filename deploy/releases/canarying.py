@@ -97,6 +97,7 @@ async def fixed_plan(errand: Errand, salt: str) -> CanaryPlan:
                 holdback_share=canary.holdback_share,
                 holdback_days=7 * canary.holdback_weeks,
                 unit=canary.unit,
+                resolver=prompt.release.resolver,
             ),
         )
 
@@ -128,7 +129,7 @@ async def end_holdback(errand: Errand, reason: str) -> Errand:
     """Everybody on the new version."""
     plan = errand.release.plan
     assert plan is not None
-    await splits.put(errand, "finish", splits.nobody(errand.release.prompt, plan))
+    await splits.put(errand, "finish", splits.nobody(errand.release.prompt, plan), forward=True)
     return await errand.move(ReleaseState.PROMOTED, reason, evidence={"finished": Decision.FINISH.value})
 
 

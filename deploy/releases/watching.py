@@ -73,7 +73,7 @@ async def watch(house: House, release: ReleaseRow, plan: CanaryPlan, stages: Seq
     """
     prompt, kept = house.settings.prompt(release.prompt), house.store.exposures
     reach = reach_of(release.watched_until, stages[0].since, plan, house.clock.now())
-    place = partial(house.flags(prompt).place, Split(prompt=prompt.name, salt=plan.salt))
+    place = partial(house.flags(prompt, plan).place, Split(prompt=prompt.name, salt=plan.salt))
     shown = house.traces.exposures(reach.answers, prompt.name, place=place, by=plan.unit)
     exposures = [exposure async for exposure in shown]
     rules = (EveryScore(name=plan.metric.score),)

@@ -1,5 +1,7 @@
 """A release under attack: neighbours that break, services that are away, orders between a deed and its record."""
 
+from dataclasses import replace
+
 import pytest
 from conftest import SetClock
 from house_samples import BODY, World
@@ -226,3 +228,40 @@ def test_texts_of_two_prompts_in_one_commit_are_told_apart(world: World) -> None
         texts.keep(ReleaseText(run_id=f"{prompt}@1", revision="abc", body=f"For {prompt}.", author="grace", at=at))
     found = [texts.at_revision(prompt, "abc") for prompt in ("support", "sales", "other")]
     assert [text and text.body for text in found] == ["For support.", "For sales.", None]
+
+
+async def test_another_resolver_in_the_settings_leaves_nobody_with_the_candidate(world: World) -> None:
+    run = await begun(world, People(world, worth={1: 0.8, 2: 0.8}))
+    world.prompt = {"release": {**CANARY, "resolver": "langfuse"}, "gate": GATE}
+    house = replace(world.house, flag_services={"ofrep": world.flags, "langfuse": MemoryFlags()})
+    await world.tick(house)
+    assert state(world, run)[0] == "progressing"
+    world.order(OrderKind.ROLLBACK, why="enough")
+    await world.tick(house)
+    assert state(world, run) == ("rolled_back", "enough")
+    assert await bands(world) == [(1.0, PRODUCTION)]
+
+
+async def test_a_resolver_that_is_gone_is_asked_for(world: World) -> None:
+    run = await begun(world, People(world, worth={1: 0.8, 2: 0.8}))
+    house = replace(world.house, flag_services={})
+    await world.tick(house)
+    assert state(world, run) == (
+        "progressing",
+        "could not go on: a release of support is shown by ofrep, which is not set up any more; "
+        "set `ofrep` up again until the release has ended.",
+    )
+
+
+async def test_a_holdback_does_not_end_while_a_freeze_stands(world: World) -> None:
+    run = await begun(world, People(world, worth={1: 0.8, 2: 0.8}))
+    world.order(OrderKind.PROMOTE)
+    await world.tick()
+    world.store.freezes.freeze(Freeze(prompt="support", actor="grace", why="incident", at=world.clock.now()))
+    world.pass_time(days=8)
+    await world.tick()
+    assert await bands(world) == [(0.9, PRODUCTION), (1.0, 1)]
+    assert state(world, run)[1] == "frozen: support was frozen by grace"
+    world.store.freezes.unfreeze("support", actor="grace", why="over", at=world.clock.now())
+    await world.tick()
+    assert await bands(world) == [(1.0, PRODUCTION)]
