@@ -8,6 +8,7 @@ import logging
 
 from deploy.lifecycle import ReleaseState
 from deploy.releases.errand import Errand, number
+from gates.words import counted
 from optimizer.identity import Json
 from optimizer.prompts import Head, Superseded
 from optimizer.proof import GateReport
@@ -78,6 +79,5 @@ async def overtaken(errand: Errand, outcome: dict[str, Json]) -> Errand:
 
 def note_of(candidate: Candidate, report: GateReport | None) -> str:
     """One line for the registry's history: what changed, why it was believed."""
-    edits = len(candidate.edits)
     said = report.reasons[0] if report else "Nothing was measured."
-    return f"{edits} edit{'s' if edits != 1 else ''} from v{candidate.parent.version}. {said}"
+    return f"{counted(len(candidate.edits), 'edit')} from v{candidate.parent.version}. {said}"

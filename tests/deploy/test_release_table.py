@@ -3,7 +3,6 @@
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
-from typing import NamedTuple
 
 import pytest
 from conftest import SetClock
@@ -28,40 +27,28 @@ BEGAN = datetime(2026, 11, 21, 3, 0, tzinfo=UTC)
 LATER = BEGAN + timedelta(days=1)
 
 
-class Move(NamedTuple):
-    """From one state to another."""
-
-    state: ReleaseState
-    to: ReleaseState
-
-    def __str__(self) -> str:
-        return f"{self.state}-{self.to}"
-
-
-LEGAL = [Move(state, to) for state, targets in RELEASE_TRANSITIONS.items() for to in R if to in targets]
-ILLEGAL = [Move(state, to) for state in R for to in R if to is not state and to not in RELEASE_TRANSITIONS[state]]
-
-
-@pytest.mark.parametrize("move", LEGAL, ids=str)
-def test_a_move_of_the_table_is_made_and_told(store: Store, move: Move) -> None:
-    row = released(store, move.state, at=BEGAN)
-    made = store.releases.events(row.run_id)
+@pytest.mark.parametrize("state", R, ids=str)
+def test_a_move_of_the_table_is_made_and_told(store: Store, state: ReleaseState) -> None:
     seen: dict[str, Json] = {"share": 0.5}
-    after = store.releases.advance(row.run_id, move.to, at=LATER, reason="why", actor="ada", evidence=seen)
-    assert (after.state, after.reason, after.updated_at) == (move.to, "why", LATER)
-    *before, last = store.releases.events(row.run_id)
-    assert tuple(before) == made
-    assert (last.state, last.reason, last.at, last.actor, last.evidence) == (move.to, "why", LATER, "ada", seen)
+    for to in RELEASE_TRANSITIONS[state]:
+        row = released(store, state, at=BEGAN, slot=f"to {to}")
+        made = store.releases.events(row.run_id)
+        after = store.releases.advance(row.run_id, to, at=LATER, reason="why", actor="ada", evidence=seen)
+        assert (after.state, after.reason, after.updated_at) == (to, "why", LATER)
+        *before, last = store.releases.events(row.run_id)
+        assert tuple(before) == made
+        assert (last.state, last.reason, last.at, last.actor, last.evidence) == (to, "why", LATER, "ada", seen)
 
 
-@pytest.mark.parametrize("move", ILLEGAL, ids=str)
-def test_any_other_move_is_refused_and_changes_nothing(store: Store, move: Move) -> None:
+@pytest.mark.parametrize("state", R, ids=str)
+def test_any_other_move_is_refused_and_changes_nothing(store: Store, state: ReleaseState) -> None:
     """Even one that the release made earlier in its life."""
-    row = released(store, move.state, at=BEGAN)
+    row = released(store, state, at=BEGAN)
     kept = rows(store)
-    with pytest.raises(IllegalMove, match=f"from {move.state} to {move.to}$"):
-        store.releases.advance(row.run_id, move.to, at=LATER, reason="why", version=9, approver="eve", actor="eve")
-    assert rows(store) == kept
+    for to in {*R} - {state, *RELEASE_TRANSITIONS[state]}:
+        with pytest.raises(IllegalMove, match=f"from {state} to {to}$"):
+            store.releases.advance(row.run_id, to, at=LATER, reason="why", version=9, approver="eve", actor="eve")
+        assert rows(store) == kept, to
 
 
 @pytest.mark.parametrize("state", R, ids=str)
