@@ -19,6 +19,8 @@ from optimizer.ports import Clock
 
 MOVING = (ReleaseState.PROPOSED, ReleaseState.APPROVED, ReleaseState.PUBLISHED, ReleaseState.PROGRESSING)
 
+ON_TRIAL = (ReleaseState.PUBLISHED, ReleaseState.PROGRESSING)
+
 log = logging.getLogger("tracegrad")
 
 
@@ -72,6 +74,9 @@ class Ticker:
     async def _run(self) -> None:
         while True:
             try:
+                for prompt in await asyncio.to_thread(untended, self._store, self._settings):
+                    said = "users are shown a release of a prompt that is not registered any more; nobody watches it"
+                    log.error(said, extra={"action": "untended", "prompt": prompt})
                 await self.round()
             except Exception as error:  # the outermost loop of the ticks: one bad round must not end them
                 log.error("a round of ticks failed", extra={"action": "tick", "error": type(error).__name__})
@@ -94,3 +99,9 @@ def is_due(store: Store, settings: Settings, prompt: str, now: datetime) -> bool
         return True
     promoted = releases.in_state(prompt, ReleaseState.PROMOTED)
     return any("holdback" in releases.events(row.run_id)[-1].evidence for row in promoted if row.plan is not None)
+
+
+def untended(store: Store, settings: Settings) -> list[str]:
+    """Prompts that a release is on trial for, and that the settings do not name any more. Blocks."""
+    registered = {prompt.name for prompt in settings.prompts}
+    return [name for name in store.releases.prompts_in(*ON_TRIAL) if name not in registered]

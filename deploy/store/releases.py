@@ -176,6 +176,13 @@ class Releases(Records):
             return tuple(_release(row) for row in connection.execute(oldest))
 
     @waiting_out
+    def prompts_in(self, *states: ReleaseState) -> tuple[str, ...]:
+        """Prompts that have a release in one of these states, by name."""
+        found = sa.select(release.c.prompt).where(release.c.state.in_([state.value for state in states]))
+        with self._read() as connection:
+            return tuple(connection.execute(found.distinct().order_by(release.c.prompt)).scalars())
+
+    @waiting_out
     def events(self, run_id: str) -> tuple[ReleaseEvent, ...]:
         """Every move of a release, oldest first."""
         with self._read() as connection:

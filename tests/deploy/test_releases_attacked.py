@@ -14,6 +14,7 @@ from test_releases_straight import DyingRegistry, labels, moves, passed, state
 from connectors.memory_flags import MemoryFlags
 from connectors.memory_forge import MemoryForge
 from deploy.releases.proposing import propose
+from deploy.releases.ticking import untended
 from deploy.store.facade import Store
 from deploy.store.fence import Run
 from deploy.store.freezes import Freeze
@@ -265,3 +266,10 @@ async def test_a_holdback_does_not_end_while_a_freeze_stands(world: World) -> No
     world.store.freezes.unfreeze("support", actor="grace", why="over", at=world.clock.now())
     await world.tick()
     assert await bands(world) == [(1.0, PRODUCTION)]
+
+
+async def test_a_prompt_that_left_the_settings_in_the_middle_of_a_release_is_told(world: World) -> None:
+    await begun(world, People(world, worth={1: 0.8, 2: 0.8}))
+    settings = world.house.settings
+    assert untended(world.store, settings) == []
+    assert untended(world.store, settings.model_copy(update={"prompts": ()})) == ["support"]
