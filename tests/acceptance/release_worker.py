@@ -53,6 +53,8 @@ from optimizer.types import (
 )
 
 POLL_S = 0.05
+PATIENCE_S = 240
+"""Of a process that hangs, so that a test fails in the end."""
 CHANGES = re.compile(r"\s*(?:insert\s(?:or\s\w+\s)?into|update|delete\sfrom)\s+(?:\"?main\"?\.)?\"?(\w+)", re.I)
 """A statement that changes rows, and of which table."""
 
@@ -223,6 +225,7 @@ def passed() -> GateReport:
 
 def child(order: dict[str, Any]) -> None:
     """The forked process; it never returns."""
+    signal.alarm(PATIENCE_S)
     code = 1
     try:
         Commits(Path(order["commits"]), order.get("die_at", 0))
