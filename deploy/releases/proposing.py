@@ -80,7 +80,8 @@ def supersede(store: Store, row: ReleaseRow, *, at: datetime) -> None:
             continue
         best_waits = row.policy == older.policy == "canary" and older.base_version == row.base_version
         gone, stays = (row, older) if best_waits and strength(store, older) > strength(store, row) else (older, row)
-        store.releases.advance(gone.run_id, ReleaseState.SUPERSEDED, at=at, reason=f"{stays.run_id} takes its place")
+        reason = f"{stays.run_id} takes its place"
+        store.releases.advance(gone.run_id, ReleaseState.SUPERSEDED, at=at, reason=reason, expect=gone)
 
 
 def strength(store: Store, row: ReleaseRow) -> float:

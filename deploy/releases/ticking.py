@@ -57,7 +57,9 @@ class Ticker:
         """One tick of every prompt that has something open, beside one another."""
         now = self._clock.now()
         due = await asyncio.to_thread(lambda: [p.name for p in self._settings.prompts if self._is_due(p.name, now)])
-        await asyncio.gather(*(self._tick(prompt, f"{now:%Y-%m-%dT%H:%M:%S}Z") for prompt in due))
+        await asyncio.gather(
+            *(self._tick(prompt, f"{now:%Y-%m-%dT%H:%M:%S}Z-{self._worker.executor[:8]}") for prompt in due)
+        )
 
     def _is_due(self, prompt: str, now: datetime) -> bool:
         return is_due(self._store, self._settings, prompt, now)

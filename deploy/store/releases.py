@@ -112,11 +112,15 @@ class Releases(Records):
         approver: str | None = None,
         actor: str = OURS,
         evidence: Mapping[str, Json] | None = None,
+        expect: ReleaseRow | None = None,
     ) -> ReleaseRow:
         """Move a release.
 
         Its last move once more changes nothing, since steps are repeated after a crash. In a state that may follow
         itself, the same evidence tells the last move from the next one: a stage of traffic is entered once.
+
+        Args:
+            expect: how it stood when the move was decided; when it has moved since, it is left there.
 
         Raises:
             NotFound: there is no such release.
@@ -124,6 +128,8 @@ class Releases(Records):
         """
         with self._write() as connection:
             before = _load(connection, run_id, lock=True)
+            if expect is not None and (before.state, before.updated_at) != (expect.state, expect.updated_at):
+                return before
             made = _events(connection, run_id)
             shown = dict(evidence or {})
             if to is before.state and (to not in RELEASE_TRANSITIONS[to] or made[-1].evidence == shown):

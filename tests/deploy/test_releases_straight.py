@@ -409,3 +409,15 @@ async def test_what_a_gate_refused_is_released_in_nobodys_name(world: World) -> 
     assert isinstance(told, dict)
     assert str(told[order.id]).startswith("not done: ")
     assert world.store.releases.of_prompt("support") == ()
+
+
+async def test_a_newer_proposal_does_not_overtake_an_approval_of_the_same_moment(world: World) -> None:
+    run = await proposed(world)
+    seen = world.store.releases.get(run.cycle_id)
+    world.order(OrderKind.APPROVE)
+    world.pass_time(seconds=1)
+    await world.tick()
+    at = world.clock.now()
+    left = world.store.releases.advance(run.cycle_id, ReleaseState.SUPERSEDED, at=at, reason="newer", expect=seen)
+    assert left.state is ReleaseState.PROMOTED
+    assert moves(world, run)[-1] == "promoted"
