@@ -21,7 +21,7 @@ from deploy.store.fence import Run
 from deploy.store.orders import NOT_DONE, Order, OrderKind
 from deploy.store.releases import ReleaseRow
 from deploy.wiring import House
-from optimizer.errors import BadInput, IllegalMove, Permanent
+from optimizer.errors import BadInput, IllegalMove, Permanent, Transient
 from optimizer.identity import Json
 from optimizer.types import Verdict
 
@@ -132,15 +132,21 @@ def possible(errand: Errand, order: Order, to: ReleaseState) -> None:
 
 async def roll_back_to(house: House, run: Run, order: Order, version: int) -> str:
     """A person names the version that production shall read; releases that users are shown end."""
-    prompt = house.settings.prompt(order.prompt)
+    prompt, failures = house.settings.prompt(order.prompt), list[Transient | Permanent]()
     for row in await asyncio.to_thread(house.store.releases.in_state, order.prompt, *SHOWN):
         if row.version != version:
             errand = Errand(house=house, run=replace(run, cycle_id=row.run_id), release=row)
-            await roll_back(errand, order)
+            try:
+                await roll_back(errand, order)
+            except (Transient, Permanent) as error:  # the label is moved all the same
+                failures.append(error)
     effects, orders_run = house.store.effects, replace(run, cycle_id=order.id)
     was = await effects.once(orders_run, "was", partial(labels.found, house.registry, prompt.name, prompt.label))
     move = partial(labels.moved, house.registry, prompt.name, prompt.label, version, number(was))
-    if await effects.once(orders_run, "label", move):
+    moved = await effects.once(orders_run, "label", move)
+    if failures:
+        raise failures[0]
+    if moved:
         return f"`{prompt.label}` points to version {version}"
     return f"{NOT_DONE}somebody moved `{prompt.label}` at the same moment; look, and say it again"
 

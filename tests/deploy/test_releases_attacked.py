@@ -273,3 +273,14 @@ async def test_a_prompt_that_left_the_settings_in_the_middle_of_a_release_is_tol
     settings = world.house.settings
     assert untended(world.store, settings) == []
     assert untended(world.store, settings.model_copy(update={"prompts": ()})) == ["support"]
+
+
+async def test_a_named_version_is_reached_where_the_flag_service_is_away(world: World) -> None:
+    world.flags = flags = LockedFlags()
+    await begun(world, People(world, worth={1: 0.8, 2: 0.8}))
+    world.registry.add("support", "The one that works.")
+    flags.locked = True
+    world.order(OrderKind.ROLLBACK, argument=3, why="incident")
+    (told,) = (await world.tick())["told"].values()  # type: ignore[union-attr]
+    assert told == "not done: the flag service refused the token; set another one."
+    assert "production" in (await labels(world))[3]
