@@ -7,13 +7,14 @@ READY  := $(VENV)/.ready
 NODE   := .node/.ready
 NODE_TESTS := .node-tests/.ready
 
-.PHONY: help install demo test check bench bench-small lock clean
+.PHONY: help install demo test acceptance check bench bench-small lock clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo    watch the whole loop run against a simulated world"
 	@echo "make test    run every test"
 	@echo "make install the same set-up, without running anything"
+	@echo "make acceptance  releases, killed at every step (half an hour)"
 	@echo "make check   ruff, mypy, import law"
 	@echo "make bench   benchmarks, as ratios"
 	@echo "make lock    compile the lock files again"
@@ -46,6 +47,9 @@ demo: $(READY) $(NODE)
 
 test: $(READY) $(NODE) $(NODE_TESTS)
 	@$(BIN)/pytest -n 2 --dist loadfile
+
+acceptance: $(READY) $(NODE) $(NODE_TESTS)
+	@TRACEGRAD_FULL=1 $(BIN)/pytest -n 2 --dist load -rP tests/acceptance/test_release_path.py
 
 check: $(READY)
 	@$(BIN)/ruff format --check .
