@@ -10,7 +10,7 @@ from dataclasses import replace
 from deploy.lifecycle import ReleaseState
 from deploy.releases.asking import Answer, answer, ask
 from deploy.releases.errand import Errand
-from deploy.releases.regating import slot_of, verdict_cycle
+from deploy.releases.regating import trial_of
 from deploy.releases.remembering import remember
 from deploy.store.fence import Run
 from deploy.store.pull_requests import OPEN, Asked
@@ -90,7 +90,7 @@ async def merged(errand: Errand, found: Answer) -> Errand:
 
 async def judged(errand: Errand, text: ReleaseText) -> Errand:
     """A person's text: on its way through the gate, or judged."""
-    row = await asyncio.to_thread(verdict_cycle, errand.house.store, errand.release.prompt, text)
+    row = (await asyncio.to_thread(trial_of, errand.house.store, errand.release.prompt, text)).row
     if row is None:
         return errand
     evidence: dict[str, Json] = {"revision": text.revision, "gate": row.id}
@@ -142,7 +142,8 @@ async def waiting_gates(house: House, run: Run) -> list[Json]:
         texts = [
             store.release_texts.of(row.run_id) for row in store.releases.in_state(run.prompt, ReleaseState.PROPOSED)
         ]
-        return [slot_of(text) for text in texts if text and verdict_cycle(store, run.prompt, text) is None]
+        trials = [trial_of(store, run.prompt, text) for text in texts if text]
+        return [trial.slot for trial in trials if trial.row is None]
 
     return await asyncio.to_thread(find)
 

@@ -8,10 +8,13 @@ import logging
 
 from deploy.lifecycle import ReleaseState
 from deploy.releases.errand import Errand, number
+from deploy.releases.regating import trial_of
+from deploy.store.facade import Store
+from deploy.store.releases import OURS, ReleaseRow
 from gates.words import counted
 from optimizer.identity import Json
 from optimizer.prompts import Head, Superseded
-from optimizer.proof import GateReport
+from optimizer.proof import GateReport, Proof
 from optimizer.types import Candidate
 
 log = logging.getLogger("tracegrad")
@@ -24,6 +27,8 @@ async def publish(errand: Errand) -> Errand:
     if not errand.watched and errand.now >= release.expires_at:
         days = errand.prompt.release.expires_days
         return await errand.move(ReleaseState.EXPIRED, f"its evidence is older than {days:g} days: too old to act on")
+    if outdated := await not_asked_any_more(errand):
+        return await errand.move(ReleaseState.EXPIRED, outdated)
     if running := await others(errand):
         return await errand.waits(f"waits until the canary of version {running} is decided")
     candidate, body = await errand.candidate(), await errand.body()
@@ -49,6 +54,28 @@ async def publish(errand: Errand) -> Errand:
         return await overtaken(errand, outcome)
     version = number(outcome["version"])
     return await errand.move(ReleaseState.PUBLISHED, f"version {version}, without a label", version=version)
+
+
+async def not_asked_any_more(errand: Errand) -> str:
+    """Why the owner's settings would not let it go on by now; empty when they would."""
+    release, settings = errand.release, errand.prompt.release
+    if release.approver == OURS and settings.policy != "canary":
+        return f"the policy of {release.prompt} is `{settings.policy}` now, and nobody has approved it"
+    if errand.watched or any("unproven" in event.evidence for event in await errand.events()):
+        return ""
+    report = await asyncio.to_thread(judgement_of, errand.house.store, release)
+    if report is None or report.proof is not Proof.PROVEN:
+        return "it was screened for a canary, and the settings release to everybody at once now"
+    return ""
+
+
+def judgement_of(store: Store, release: ReleaseRow) -> GateReport | None:
+    """The gate's report on the text that is released: a person's, when one changed the candidate. Blocks."""
+    changed = store.release_texts.of(release.run_id)
+    if changed is None:
+        return store.reports.load(release.cycle_id)
+    judged = trial_of(store, release.prompt, changed).row
+    return store.reports.load(judged.id) if judged else None
 
 
 async def others(errand: Errand) -> int:

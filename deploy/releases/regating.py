@@ -4,6 +4,7 @@ The cycle's slot names the commit that the text was read from, so that it is jud
 """
 
 import asyncio
+from dataclasses import dataclass
 
 from deploy.collecting import ended, recent_inputs
 from deploy.lifecycle import CYCLE_TRANSITIONS, CycleState, is_final
@@ -16,28 +17,38 @@ from optimizer.errors import NotFound
 from optimizer.identity import Json
 from optimizer.types import Candidate
 
-SLOT = "merged-"
+SLOT, AGAIN = "merged-", "~"
+
+MOST_TRIES = 50
+"""Of one text, a few minutes apart: longer than an outage, and an end for a gate that can never run."""
 
 
-def slot_of(text: ReleaseText) -> str:
-    """The slot of the cycle that judges a text."""
-    return f"{SLOT}{text.revision}"
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """The newest cycle about a text: `row` is None while it has not ended, or was not begun."""
+
+    slot: str
+    row: CycleRow | None
 
 
-def verdict_cycle(store: Store, prompt: str, text: ReleaseText) -> CycleRow | None:
-    """The cycle that judged a text, None while it has not ended. Blocks."""
-    try:
-        row = store.cycles.get(cycle_id(prompt, slot_of(text)))
-    except NotFound:
-        return None
-    return row if is_final(CYCLE_TRANSITIONS, row.state) else None
+def trial_of(store: Store, prompt: str, text: ReleaseText) -> Trial:
+    """The cycle that judges a text. One that failed said nothing about the text, so another follows. Blocks."""
+    for number in range(1, MOST_TRIES + 1):
+        slot = f"{SLOT}{text.revision}" + (f"{AGAIN}{number}" if number > 1 else "")
+        try:
+            row = store.cycles.get(cycle_id(prompt, slot))
+        except NotFound:
+            return Trial(slot=slot, row=None)
+        if row.state is not CycleState.FAILED:
+            break
+    return Trial(slot=slot, row=row if is_final(CYCLE_TRANSITIONS, row.state) else None)
 
 
 async def take(house: House, run: Run, state: dict[str, Json]) -> dict[str, Json]:
     """The first stage of such a cycle: the person's text as a candidate, against what production reads now."""
     prompt, now = house.settings.prompt(run.prompt), house.clock.now()
     await asyncio.to_thread(house.store.cycles.advance, run, CycleState.COLLECTING, at=now)
-    revision = run.cycle_id.rpartition(f"@{SLOT}")[2]
+    revision = run.cycle_id.rpartition(f"@{SLOT}")[2].partition(AGAIN)[0]
     text = await asyncio.to_thread(house.store.release_texts.at_revision, run.prompt, revision)
     if text is None:
         return ended("failed", f"there is no text of commit {revision}")

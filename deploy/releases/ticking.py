@@ -7,6 +7,7 @@ nothing. What is due is read from the store alone; nothing outside is asked for 
 import asyncio
 import logging
 from datetime import datetime, timedelta
+from functools import partial
 
 from deploy.cycle import MERGED_PLAN
 from deploy.lifecycle import ReleaseState
@@ -33,6 +34,7 @@ class Ticker:
         self._settings = settings
         self._clock = clock
         self._asked = asyncio.Event()
+        self._ticks: dict[str, asyncio.Task[None]] = {}
         self._rounds: asyncio.Task[None] | None = None
 
     @property
@@ -46,20 +48,34 @@ class Ticker:
 
     def stop(self) -> None:
         """Ask for no more ticks."""
-        if self._rounds is not None:
-            self._rounds.cancel()
+        for task in (self._rounds, *self._ticks.values()):
+            if task is not None:
+                task.cancel()
 
     def nudge(self) -> None:
         """Do not wait for the next round: somebody has decided something."""
         self._asked.set()
 
     async def round(self) -> None:
-        """One tick of every prompt that has something open, beside one another."""
+        """One tick of every prompt that has something open, beside one another, to the end of the last."""
+        await self._begin()
+        await asyncio.gather(*self._ticks.values())
+
+    async def _begin(self) -> None:
+        """Begin the ticks that are due; a prompt whose tick takes long holds up no other, and gets no second one."""
         now = self._clock.now()
         due = await asyncio.to_thread(lambda: [p.name for p in self._settings.prompts if self._is_due(p.name, now)])
-        await asyncio.gather(
-            *(self._tick(prompt, f"{now:%Y-%m-%dT%H:%M:%S}Z-{self._worker.executor[:8]}") for prompt in due)
-        )
+        slot = f"{now:%Y-%m-%dT%H:%M:%S}Z-{self._worker.executor[:8]}"
+        for prompt in due:
+            if prompt not in self._ticks:
+                task = asyncio.create_task(self._tick(prompt, slot), name=f"tick:{prompt}")
+                self._ticks[prompt] = task
+                task.add_done_callback(partial(self._ended, prompt))
+
+    def _ended(self, prompt: str, task: asyncio.Task[None]) -> None:
+        self._ticks.pop(prompt, None)
+        if not task.cancelled() and (error := task.exception()):
+            log.error("a tick failed", extra={"action": "tick", "prompt": prompt, "error": type(error).__name__})
 
     def _is_due(self, prompt: str, now: datetime) -> bool:
         return is_due(self._store, self._settings, prompt, now)
@@ -79,7 +95,7 @@ class Ticker:
                 for prompt in await asyncio.to_thread(untended, self._store, self._settings):
                     said = "users are shown a release of a prompt that is not registered any more; nobody watches it"
                     log.error(said, extra={"action": "untended", "prompt": prompt})
-                await self.round()
+                await self._begin()
             except Exception as error:  # the outermost loop of the ticks: one bad round must not end them
                 log.error("a round of ticks failed", extra={"action": "tick", "error": type(error).__name__})
             pause_s = timedelta(minutes=self._settings.tend_minutes).total_seconds()

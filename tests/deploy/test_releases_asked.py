@@ -159,3 +159,16 @@ async def test_an_approval_by_command_closes_the_pull_request(world: World) -> N
     await world.tick()
     assert state(world, run)[0] == "promoted"
     assert forge_of(world).pulls[request.branch].reading.state is PullState.CLOSED
+
+
+async def test_a_gate_that_could_not_run_is_run_again(world: World) -> None:
+    run, request = await asked(world)
+    forge_of(world).edit(request, PATH, f"{BODY}\nAsk for the order number, kindly.\n")
+    revision = forge_of(world).merge(request, "grace")
+    (slot,) = (await world.tick())["gates"]  # type: ignore[misc]
+    failed = world.cycle(str(slot))
+    world.store.cycles.advance(failed, CycleState.FAILED, at=world.clock.now(), reason="the model is away")
+    assert (await world.tick())["gates"] == [f"merged-{revision}~2"]
+    await gated(world)
+    await world.tick()
+    assert moves(world, run) == ["proposed", "approved", "published", "promoted"]

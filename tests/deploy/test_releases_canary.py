@@ -266,3 +266,23 @@ async def test_nothing_unproven_is_accepted_where_nothing_is_released(world: Wor
     said = "not done: support is only observed; set its `release.policy` to `propose` or `canary`."
     assert (await world.tick())["told"] == {order.id: said}
     assert world.store.releases.of_prompt("support") == ()
+
+
+async def test_what_was_screened_for_a_canary_is_not_released_without_one(world: World) -> None:
+    watched = {"policy": "propose", "then": "canary", "canary": CANARY["canary"]}
+    world.prompt = {"release": watched, "gate": GATE}
+    run, found = await passed(world)
+    await propose(world.house, run, found)
+    world.prompt = {"release": {**watched, "then": "promote"}, "gate": GATE}
+    world.order(OrderKind.APPROVE)
+    await world.tick()
+    said = "it was screened for a canary, and the settings release to everybody at once now"
+    assert state(world, run) == ("expired", said)
+
+
+async def test_what_only_the_policy_approved_ends_with_the_policy(world: World) -> None:
+    run, found = await passed(world)
+    await propose(world.house, run, found)
+    world.prompt = {"release": {**CANARY, "policy": "observe"}, "gate": GATE}
+    await world.tick()
+    assert state(world, run) == ("expired", "the policy of support is `observe` now, and nobody has approved it")

@@ -149,8 +149,10 @@ def test_a_release_repeats_moves_without_harm_and_refuses_illegal_ones(store: St
         )
     with pytest.raises(IllegalMove):
         store.releases.advance(CYCLE, ReleaseState.PUBLISHED, at=T0)
-    for state in (ReleaseState.APPROVED, ReleaseState.PUBLISHED, ReleaseState.PROMOTED, ReleaseState.PUBLISHED):
+    for state in (ReleaseState.APPROVED, ReleaseState.PUBLISHED, ReleaseState.PUBLISHED, ReleaseState.PROMOTED):
         store.releases.advance(CYCLE, state, at=T0, version=4 if state is ReleaseState.PUBLISHED else None)
+    with pytest.raises(IllegalMove):
+        store.releases.advance(CYCLE, ReleaseState.PUBLISHED, at=T0)
     row = store.releases.get(CYCLE)
     assert (row.state, row.version) == (ReleaseState.PROMOTED, 4)
     assert store.releases.of_prompt("support") == (row,)
