@@ -25,7 +25,7 @@ from deploy.cli.order import Wanted, order_of
 from deploy.cli.show import COLOUR, before_and_after, render
 from deploy.clock import SystemClock
 from deploy.gating.handwritten import Change, Till, judged
-from deploy.releases.obeying import obey
+from deploy.releases.at_once import obey
 from deploy.settings import Settings, load
 from deploy.store.orders import OrderKind
 from deploy.wiring import open_store, opened

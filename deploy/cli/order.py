@@ -18,7 +18,7 @@ from deploy.clock import SystemClock
 from deploy.ordering import of_release, of_unproven
 from deploy.overview import moment
 from deploy.overview_releases import line
-from deploy.releases.obeying import obey
+from deploy.releases.at_once import obey
 from deploy.settings import Settings, load
 from deploy.store.facade import Store
 from deploy.store.orders import Order, OrderKind

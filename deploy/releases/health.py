@@ -13,8 +13,8 @@ import httpx
 from deploy import roles
 from deploy.doctor import Check, failed, ok, percent, sentence, warning
 from deploy.release_settings import OfrepSettings
-from deploy.releases.asking import usable
 from deploy.releases.prospects import check_production
+from deploy.releases.pull_requests import usable
 from deploy.settings import PromptSettings, Settings
 from deploy.wiring import House
 from optimizer.errors import NotFound, TracegradError

@@ -12,13 +12,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 
 from deploy.lifecycle import ReleaseState
-from deploy.releases.asked import asked, close_stale, waiting_gates
 from deploy.releases.canarying import open_canary
 from deploy.releases.errand import Errand
-from deploy.releases.ordering import obey
+from deploy.releases.obeying import obey
 from deploy.releases.progressing import hold_back, progress
 from deploy.releases.promoting import promote
 from deploy.releases.publishing import publish
+from deploy.releases.reviewing import asked, close_stale, waiting_gates
 from deploy.releases.telling import RECENT, tell
 from deploy.store.effects import Frozen
 from deploy.store.fence import LeaseLost, Run

@@ -8,8 +8,8 @@ import asyncio
 from dataclasses import replace
 
 from deploy.lifecycle import ReleaseState
-from deploy.releases.asking import Answer, answer, ask
 from deploy.releases.errand import Errand
+from deploy.releases.pull_requests import Answer, answer, ask
 from deploy.releases.regating import trial_of
 from deploy.releases.remembering import remember
 from deploy.store.fence import Run

@@ -13,7 +13,7 @@ from store_samples import T0, candidate, gradient, report
 from connectors.memory_forge import MemoryForge
 from deploy.lifecycle import ReleaseState
 from deploy.release_settings import ReleaseSettings
-from deploy.releases.asking import Answer, answer, ask, change_of, file_of, usable
+from deploy.releases.pull_requests import Answer, answer, ask, change_of, file_of, usable
 from deploy.settings import PromptSettings
 from deploy.store.releases import ReleaseRow
 from optimizer.errors import BadInput, NotFound
