@@ -374,7 +374,7 @@ def load(path: Path) -> Settings:
     try:
         return Settings(**(content or {}))
     except ValidationError as error:
-        raise BadSettings(f"{path}: {_faults(error)}", "correct it; `tracegrad init --show` lists every key") from error
+        raise BadSettings(f"{path}: {_faults(error)}", "correct it; docs/cli.md lists every key") from error
 
 
 def _faults(error: ValidationError) -> str:

@@ -291,7 +291,9 @@ def main() -> None:
     except TyperException as error:
         said = error.format_message().rstrip(".")
         asked = getattr(getattr(error, "ctx", None), "command_path", "tracegrad")
-        print(f"tracegrad: {said}; run `{asked} --help` to see what there is.", file=sys.stderr)
+        early = next((name for name in ("--json", "--config", "--debug") if said == f"No such option: {name}"), "")
+        fix = f"write {early} before the command" if early else f"run `{asked} --help` to see what there is"
+        print(f"tracegrad: {said}; {fix}.", file=sys.stderr)
         sys.exit(USAGE)
     except (typer.Abort, KeyboardInterrupt):
         print(

@@ -131,3 +131,10 @@ def test_every_error_has_an_exit_code_and_one_sentence(
 ) -> None:
     assert main.complain(error) == code
     assert capsys.readouterr().err == said
+
+
+@pytest.mark.parametrize("option", ["--json", "--config", "--debug"])
+def test_an_option_that_stands_after_the_command_is_sent_before_it(option: str) -> None:
+    ended = subprocess.run([TRACEGRAD, "releases", option], capture_output=True, text=True, check=False, timeout=60)
+    assert ended.returncode == exits.USAGE
+    assert ended.stderr == f"tracegrad: No such option: {option}; write {option} before the command.\n"

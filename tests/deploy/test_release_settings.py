@@ -74,7 +74,7 @@ def test_every_fault_is_named_by_its_key(tmp_path: Path, text: str, said: str) -
     with pytest.raises(BadSettings) as caught:
         loaded(tmp_path, text)
     assert caught.value.what == f"{tmp_path / 'tracegrad.yaml'}: {said}"
-    assert caught.value.fix == "correct it; `tracegrad init --show` lists every key"
+    assert caught.value.fix == "correct it; docs/cli.md lists every key"
 
 
 def test_faults_never_quote_a_secret(tmp_path: Path) -> None:
