@@ -129,9 +129,7 @@ def reading_gateway(context: typer.Context) -> None:
 
 
 @releases.command()
-def blame(
-    context: typer.Context, prompt: Annotated[str, typer.Argument(help="Name of a registered prompt.")]
-) -> None:
+def blame(context: typer.Context, prompt: Annotated[str, typer.Argument(help="Name of a registered prompt.")]) -> None:
     """Say where every line of a prompt comes from.
 
     The version, the release, the complaints behind it, what the gate measured, and who approved it.
