@@ -9,7 +9,7 @@ import typer
 
 releases = typer.Typer()
 
-Target = Annotated[str, typer.Argument(help="A prompt, for its one open release, or a release's id.")]
+Target = Annotated[str, typer.Argument(help="A release's id, or a prompt: its newest release that can do it.")]
 Actor = Annotated[str, typer.Option("--as", help="Who orders it; by default the user of this machine.", metavar="NAME")]
 Why = Annotated[str, typer.Option("--why", help="The reason, for the record.", metavar="TEXT")]
 Reason = Annotated[str, typer.Option("--why", help="The reason; required.", metavar="TEXT")]
