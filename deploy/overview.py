@@ -29,9 +29,6 @@ SHOWN_CHARS = 240
 
 SPEND_WINDOW = timedelta(days=30)
 
-SERVED = frozenset({ReleaseState.PUBLISHED, ReleaseState.PROGRESSING, ReleaseState.PROMOTED})
-"""Releases whose version somebody may be reading."""
-
 
 def trace_url(settings: Settings, project_id: str) -> str:
     """Where Langfuse shows a trace, with `{trace_id}` still in it; empty while the project is not known."""
@@ -150,9 +147,9 @@ def release_version(store: Store, run_id: str) -> int | None:
 
 
 def published(store: Store, prompt: str) -> int | None:
-    """The newest version of the prompt that is ours and in use; None when there is none."""
-    versions = [row.version for row in store.releases.of_prompt(prompt) if row.state in SERVED]
-    return max(versions, default=None)
+    """The version of ours that everybody is shown, not what a canary shows to a few; None when there is none."""
+    rows = store.releases.in_state(prompt, ReleaseState.PROMOTED)
+    return max((row.version for row in rows), default=None)
 
 
 def spend_of(store: Store, now: datetime) -> dict[str, tuple[float, int]]:

@@ -17,6 +17,7 @@ from deploy.lifecycle import CycleState
 from deploy.settings import Settings, load
 from deploy.wiring import open_store, opened
 from deploy.workflows import Worker
+from optimizer.errors import BadSettings
 from optimizer.types import Verdict
 
 WORKING = {
@@ -31,6 +32,8 @@ def command(options: Options, prompt: str, *, dry_run: bool) -> int:
     """Run the cycle and show what came of it; the exit code says how it ended."""
     settings, terminal = load(options.config), Terminal(as_json=options.as_json)
     settings.prompt(prompt)
+    if settings.role == "publisher":
+        raise BadSettings("a publisher runs no cycles", "run it where `role` is `proposer` or `all`")
     if settings.uses_promptfoo:
         locate(settings.node_dir)  # before anything is paid for
     cycle_id = asyncio.run(run_once(settings, prompt, terminal, dry_run=dry_run))
