@@ -46,7 +46,7 @@ demo: $(READY) $(NODE)
 	@$(BIN)/tracegrad demo
 
 test: $(READY) $(NODE) $(NODE_TESTS)
-	@$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
+	@$(BIN)/pytest -n 2 --dist loadfile
 
 acceptance: $(READY) $(NODE) $(NODE_TESTS)
 	@TRACEGRAD_FULL=1 $(BIN)/pytest -n 2 --dist load -rP tests/acceptance/test_release_path.py
