@@ -12,8 +12,8 @@ from urllib.parse import quote
 
 from pydantic import BaseModel, Field, TypeAdapter
 
-from connectors.langfuse.border import read
 from connectors.langfuse.client import LangfuseClient
+from connectors.langfuse.dataset_items import ITEMS, ItemPage, has_dataset, items_in
 from connectors.langfuse.experiment_rows import item_id
 from connectors.langfuse.limiter import Bucket, RateLimiter
 from connectors.langfuse.paging import Page, pages
@@ -22,7 +22,6 @@ from connectors.langfuse.settings import LangfuseAccess
 from optimizer.errors import NotFound
 from optimizer.identity import Json
 
-_DATASETS, _ITEMS = "/api/public/v2/datasets", "/api/public/dataset-items"
 _TRACES, _EXPERIMENT_ITEMS = "/api/public/traces", "/api/public/experiment-items"
 _OBSERVATIONS = "/api/public/v2/observations"
 
@@ -44,17 +43,8 @@ class _Item(BaseModel):
     id: str
 
 
-class _Meta(BaseModel):
-    total_pages: int = Field(alias="totalPages")
-
-
-class _Items(BaseModel):
-    data: list[_Item]
-    meta: _Meta
-
-
 _TRACED: TypeAdapter[Page[_Traced]] = TypeAdapter(Page[_Traced])
-_ITEM_PAGE = TypeAdapter(_Items)
+_ITEMS = TypeAdapter(ItemPage[_Item])
 
 
 class LangfuseCopies:
@@ -91,26 +81,15 @@ class LangfuseCopies:
 
     async def items_of(self, dataset: str) -> frozenset[str]:
         """Ids of the items of a dataset, archived ones as well; none when there is no such dataset."""
-        try:
-            await self._client.get(f"{_DATASETS}/{quote(dataset, safe='')}", bucket=Bucket.DATASETS)
-        except NotFound:
+        if not await has_dataset(self._client, dataset):
             return frozenset()
-        found: set[str] = set()
-        page, last = 0, 1
-        while page < last:
-            page += 1
-            params = {"datasetName": dataset, "page": str(page), "limit": str(_PAGE)}
-            answer = await self._client.get(_ITEMS, params, bucket=Bucket.DATASETS)
-            rows = read(_ITEM_PAGE, answer.body, host=self._client.access.base_url)
-            found |= {row.id for row in rows.data}
-            last = rows.meta.total_pages
-        return frozenset(found)
+        return frozenset(item.id for item in await items_in(self._client, dataset, _ITEMS))
 
     async def delete_items(self, ids: Iterable[str]) -> None:
         """Delete items, whatever their dataset; earlier versions of it keep them, and only Langfuse's page can help."""
         for id_ in sorted(ids):
             try:
-                await self._client.delete(f"{_ITEMS}/{quote(id_, safe='')}", bucket=Bucket.DATASETS)
+                await self._client.delete(f"{ITEMS}/{quote(id_, safe='')}", bucket=Bucket.DATASETS)
             except NotFound:
                 continue  # somebody was faster, or we were, before we were interrupted
 

@@ -11,23 +11,17 @@ from collections.abc import AsyncGenerator, Iterable, Sequence
 from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from connectors.langfuse.border import read
 from connectors.langfuse.client import LangfuseClient
+from connectors.langfuse.dataset_items import DATASETS, ITEMS, ItemPage, has_dataset, items_in
 from connectors.langfuse.limiter import Bucket, RateLimiter
 from connectors.langfuse.settings import LangfuseAccess
 from optimizer.errors import BadAnswer, BadInput, NotFound
 from optimizer.identity import Json, canonical, digest
 from optimizer.prompts import Message
 from optimizer.types import Case, CaseInput, CaseOrigin, Missing
-
-_DATASETS, _ITEMS_PATH = "/api/public/v2/datasets", "/api/public/dataset-items"
-
-_PAGE = 100
-"""The server's maximum."""
 
 _DIMENSIONS = ("language", "tenant", "intent")
 """Of an item's metadata, these put its case into a slice."""
@@ -46,15 +40,6 @@ class _Item(BaseModel):
         return value if isinstance(value, str) else ""
 
 
-class _Meta(BaseModel):
-    total_pages: int = Field(alias="totalPages")
-
-
-class _Items(BaseModel):
-    data: list[_Item]
-    meta: _Meta
-
-
 class _Said(BaseModel):
     role: str
     content: str
@@ -68,7 +53,7 @@ class _Convention(BaseModel):
     messages: list[_Said] = []
 
 
-_ITEMS = TypeAdapter(_Items)
+_ITEMS = TypeAdapter(ItemPage[_Item])
 
 
 class LangfuseCaseSource:
@@ -93,10 +78,14 @@ class LangfuseCaseSource:
             NotFound: there is no such dataset.
             BadAnswer: an item's input has the three keys but not their shapes; its author must mend it.
         """
-        if not await self._exists(dataset):
+        if not await has_dataset(self._client, dataset):
             raise NotFound(f"there is no dataset '{dataset}'", "create it or correct the name in the settings")
         # the whole list is read first: the order is ours, and offset pages may repeat a row that moved
-        cases = {item.id: _case(item, dataset) for item in await self._items(dataset) if item.status == "ACTIVE"}
+        cases = {
+            item.id: _case(item, dataset)
+            for item in await items_in(self._client, dataset, _ITEMS)
+            if item.status == "ACTIVE"
+        }
         for case in sorted(cases.values(), key=lambda c: c.id):
             yield case
 
@@ -106,32 +95,13 @@ class LangfuseCaseSource:
         Raises:
             BadInput: an item with the id of a case is in another dataset: ids are unique in a project.
         """
-        if not await self._exists(dataset):
-            await self._client.post(_DATASETS, {"name": dataset}, bucket=Bucket.DATASETS)
+        if not await has_dataset(self._client, dataset):
+            await self._client.post(DATASETS, {"name": dataset}, bucket=Bucket.DATASETS)
         for case in cases:
             try:
-                await self._client.post(_ITEMS_PATH, _item(case, dataset), bucket=Bucket.DATASETS)
+                await self._client.post(ITEMS, _item(case, dataset), bucket=Bucket.DATASETS)
             except NotFound as error:
                 raise BadInput(f"case '{case.id}' is in another dataset", "delete it there or keep it there") from error
-
-    async def _exists(self, dataset: str) -> bool:
-        try:
-            await self._client.get(f"{_DATASETS}/{quote(dataset, safe='')}", bucket=Bucket.DATASETS)
-        except NotFound:
-            return False
-        return True
-
-    async def _items(self, dataset: str) -> list[_Item]:
-        items: list[_Item] = []
-        page, last = 0, 1
-        while page < last:
-            page += 1
-            params = {"datasetName": dataset, "page": str(page), "limit": str(_PAGE)}
-            answer = await self._client.get(_ITEMS_PATH, params, bucket=Bucket.DATASETS)
-            found = read(_ITEMS, answer.body, host=self._client.access.base_url)
-            items += found.data
-            last = found.meta.total_pages
-        return items
 
 
 def _case(item: _Item, dataset: str) -> Case:

@@ -104,6 +104,22 @@ def hooks(store: Store, settings: Settings, nudge: Callable[[], object] | None) 
     return [github_route(secret, prompt_of=prompt_of, nudge=look)]
 
 
+def watched_routes(vitals: Vitals, metrics: CollectorRegistry) -> list[Route]:
+    """What other programs watch: whether the process is well, and its metrics."""
+
+    async def health(_request: Request) -> Response:
+        alive = vitals()
+        return JSONResponse(
+            {"status": "ok" if all(alive.values()) else "failing", **alive}, 200 if all(alive.values()) else 503
+        )
+
+    async def prometheus(_request: Request) -> Response:
+        text = await asyncio.to_thread(generate_latest, metrics)
+        return Response(text, headers={"content-type": CONTENT_TYPE_LATEST})
+
+    return [Route("/healthz", health), Route("/metrics", prometheus)]
+
+
 def create_app(
     store: Store,
     settings: Settings,
@@ -119,16 +135,6 @@ def create_app(
         nudge: has the releases looked at now; None where this process does not tend them.
     """
     templates = Jinja2Templates(env=environment())
-
-    async def health(_request: Request) -> Response:
-        alive = vitals()
-        return JSONResponse(
-            {"status": "ok" if all(alive.values()) else "failing", **alive}, 200 if all(alive.values()) else 503
-        )
-
-    async def prometheus(_request: Request) -> Response:
-        text = await asyncio.to_thread(generate_latest, metrics)
-        return Response(text, headers={"content-type": CONTENT_TYPE_LATEST})
 
     async def status(request: Request) -> Response:
         shown = await asyncio.to_thread(overview.status, store, settings, clock.now())
@@ -161,8 +167,7 @@ def create_app(
             Route("/", status),
             Route("/cycles/{cycle_id:path}", cycle),
             *release_routes(store, settings, page),
-            Route("/healthz", health),
-            Route("/metrics", prometheus),
+            *watched_routes(vitals, metrics),
             Route("/static/report.css", look),
             Mount("/static", StaticFiles(directory=HERE / "static")),
             *hooks(store, settings, nudge),

@@ -8,7 +8,7 @@ from house_samples import BODY, World
 from people_samples import People
 from test_releases_asked import PATH, asked
 from test_releases_canary import CANARY, GATE, bands, begun
-from test_releases_interrupted import DyingFlags, until_death
+from test_releases_interrupted import DyingFlags, dead_promotion, until_death
 from test_releases_straight import DyingRegistry, labels, moves, passed, state
 
 from connectors.memory_flags import MemoryFlags
@@ -64,17 +64,7 @@ async def test_a_rollback_after_a_first_stage_that_died_reaches_the_users(world:
 
 @pytest.mark.parametrize("where", ["label", "flag"])
 async def test_a_rollback_after_a_promotion_that_died_reaches_production(world: World, where: str) -> None:
-    people = People(world, worth={1: 0.6, 2: 0.9}, a_day=240)
-    run = await begun(world, people)
-    while moves(world, run).count("progressing") < 2:
-        await people.live(1)
-        await world.tick()
-    if where == "label":
-        world.registry.deaths = ["label"]
-    else:
-        world.flags.deaths = [KeyError("kill -9")]
-    await until_death(world, people)
-    assert "production" in (await labels(world))[2]
+    run = await dead_promotion(world, where)
     world.order(OrderKind.ROLLBACK, why="enough")
     await world.tick()
     assert state(world, run)[0] == "rolled_back"

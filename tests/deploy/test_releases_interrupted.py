@@ -11,6 +11,7 @@ from test_releases_straight import DyingRegistry, labels, moves, state
 
 from connectors.memory_flags import MemoryFlags
 from deploy.store.facade import Store
+from deploy.store.fence import Run
 from deploy.store.freezes import Freeze
 from optimizer.rollouts import PRODUCTION, Split
 
@@ -51,6 +52,22 @@ async def until_death(world: World, people: People) -> None:
     raise AssertionError("nothing was done that could be interrupted")
 
 
+async def dead_promotion(world: World, where: str) -> Run:
+    """A canary whose promotion died right behind the production label, or behind the flag."""
+    people = People(world, worth={1: 0.6, 2: 0.9}, a_day=240)
+    run = await begun(world, people)
+    while moves(world, run).count("progressing") < 2:
+        await people.live(1)
+        await world.tick()
+    if where == "label":
+        world.registry.deaths = ["label"]
+    else:
+        world.flags.deaths = [KeyError("kill -9")]
+    await until_death(world, people)
+    assert "production" in (await labels(world))[2]
+    return run
+
+
 @pytest.mark.parametrize("later", [timedelta(), timedelta(days=2)])
 async def test_a_widening_that_dies_behind_the_flag_is_carried_on(world: World, later: timedelta) -> None:
     people = People(world, worth={1: 0.6, 2: 0.8})
@@ -66,17 +83,7 @@ async def test_a_widening_that_dies_behind_the_flag_is_carried_on(world: World, 
 
 @pytest.mark.parametrize("where", ["label", "flag"])
 async def test_a_promotion_that_dies_is_carried_on(world: World, where: str) -> None:
-    people = People(world, worth={1: 0.6, 2: 0.9}, a_day=240)
-    run = await begun(world, people)
-    while moves(world, run).count("progressing") < 2:
-        await people.live(1)
-        await world.tick()
-    if where == "label":
-        world.registry.deaths = ["label"]
-    else:
-        world.flags.deaths = [KeyError("kill -9")]
-    await until_death(world, people)
-    assert "production" in (await labels(world))[2]
+    run = await dead_promotion(world, where)
     await world.tick()
     assert state(world, run)[0] == "promoted"
     assert await bands(world) == [(0.9, PRODUCTION), (1.0, 1)]
