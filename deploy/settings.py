@@ -30,6 +30,7 @@ from deploy.release_settings import (
 )
 from deploy.section import Section
 from optimizer.errors import BadSettings
+from optimizer.rollouts import CANARY_LABEL, HOLDBACK_LABEL
 from optimizer.rules import BooleanRule, CategoryRule, CorrectionRule, Direction, NumericRule, ScoreRule
 
 OWN_ENVIRONMENT = "tracegrad"
@@ -226,7 +227,7 @@ class PromptSettings(Section):
     @classmethod
     def not_one_of_ours(cls, value: str) -> str:
         """Labels that are moved by releases, or by Langfuse itself, cannot be what the owner decides with."""
-        if value in ("canary", "holdback", "latest"):
+        if value in (CANARY_LABEL, HOLDBACK_LABEL, "latest"):
             raise ValueError(f"`{value}` is moved by releases or by Langfuse; choose another label")
         return value
 

@@ -17,6 +17,10 @@ from optimizer.types import Arm, Missing, Score, ScoreKind
 PRODUCTION = 0
 """In a band: no version of its own, but whatever carries the production label."""
 
+CANARY_LABEL, HOLDBACK_LABEL = "canary", "holdback"
+"""Labels of ours in the registry, which a flag may name. They can be moved and never removed: one that is not needed
+stands on production's version."""
+
 
 # ---- who is shown what ---------------------------------------------------------------------------------------------
 

@@ -15,8 +15,6 @@ from typing import Self
 
 from connectors.flags.launchdarkly_flag import (
     ALL,
-    CANARY,
-    HOLDBACK,
     FlagReading,
     Shares,
     instruction,
@@ -37,7 +35,7 @@ from optimizer.errors import (
     Unreachable,
 )
 from optimizer.ports import PromptRegistry
-from optimizer.rollouts import PRODUCTION, Split, canary, holdback
+from optimizer.rollouts import CANARY_LABEL, HOLDBACK_LABEL, PRODUCTION, Split, canary, holdback
 
 __all__ = ["LaunchDarkly", "LaunchDarklyAccess"]
 
@@ -203,7 +201,7 @@ class LaunchDarkly:
         try:
             await self._client.create(new_flag(key, prompt, self._label(prompt)))
         except BadCredentials as error:
-            values = f"`{CANARY}`, `{self._label(prompt)}` and `{HOLDBACK}`"
+            values = f"`{CANARY_LABEL}`, `{self._label(prompt)}` and `{HOLDBACK_LABEL}`"
             raise BadCredentials(
                 f"there is no flag '{key}' in LaunchDarkly, and the token may not make it",
                 f"make it with the string variations {values} in this order, let its default rule and its off "

@@ -17,12 +17,10 @@ from pydantic import BaseModel, Field, ValidationError
 
 from optimizer.errors import BadAnswer, BadInput
 from optimizer.identity import Json
-from optimizer.rollouts import PRODUCTION, Split
+from optimizer.rollouts import CANARY_LABEL, HOLDBACK_LABEL, PRODUCTION, Split
 
 ALL = 100_000
 """Weights are thousandths of a percent."""
-
-CANARY, HOLDBACK = "canary", "holdback"
 
 Trouble = tuple[str, str]
 """What a person did to a flag, and what to do about it."""
@@ -48,7 +46,7 @@ class Shares:
     @property
     def label(self) -> str:
         """What the part is shown; empty when everybody is shown production."""
-        return CANARY if self.canary else HOLDBACK if self.holdback else ""
+        return CANARY_LABEL if self.canary else HOLDBACK_LABEL if self.holdback else ""
 
 
 class _Weighted(BaseModel):
@@ -126,7 +124,7 @@ def read_flag(body: bytes, *, environment: str, production: str) -> FlagReading:
             f"flag '{flag.key}' in LaunchDarkly has no environment '{environment}'",
             "correct `launchdarkly.environment`",
         )
-    trouble = _trouble(flag, settings, (CANARY, production, HOLDBACK))
+    trouble = _trouble(flag, settings, (CANARY_LABEL, production, HOLDBACK_LABEL))
     return FlagReading(
         salt=f"{flag.key}.{settings.salt}",
         version=settings.version,
@@ -171,7 +169,7 @@ def instruction(shares: Shares, ids: Sequence[str]) -> Json:
 
 def new_flag(key: str, prompt: str, production: str) -> Json:
     """The body that creates a flag which shows everybody production, and is on."""
-    values = (CANARY, production, HOLDBACK)
+    values = (CANARY_LABEL, production, HOLDBACK_LABEL)
     return {
         "key": key,
         "name": f"Prompt {prompt}"[:256],

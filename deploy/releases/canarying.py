@@ -13,11 +13,11 @@ from deploy.releases import splits
 from deploy.releases.errand import Errand
 from deploy.releases.metrics import metric_of
 from deploy.releases.planning import past
-from deploy.releases.promoting import CANARY, give_way
+from deploy.releases.promoting import give_way
 from deploy.store.ledger import Ledger
 from deploy.wiring import source_secret
 from gates.canary.margins import TakenMargin, margin_left, margin_of
-from optimizer.rollouts import PRODUCTION, CanaryPlan, Decision, Look
+from optimizer.rollouts import CANARY_LABEL, PRODUCTION, CanaryPlan, Decision, Look
 
 SALT_CHARS = 16
 ROUNDING = 1e-9
@@ -37,8 +37,8 @@ async def open_canary(errand: Errand) -> Errand:
         return await errand.waits(f"waits: the flag of {prompt.name} shows some users another version already")
     plan = release.plan or await fixed_plan(errand, started.salt)
     errand = errand.planned(plan)
-    if not await errand.point(f"label/{CANARY}", CANARY, to=release.version, forward=True):
-        return await give_way(errand, f"somebody moved `{CANARY}` while it was being set")
+    if not await errand.point(f"label/{CANARY_LABEL}", CANARY_LABEL, to=release.version, forward=True):
+        return await give_way(errand, f"somebody moved `{CANARY_LABEL}` while it was being set")
     share = plan.rules.first_share
     if not await splits.put(errand, f"share/{share:g}", splits.stage(prompt.name, plan, share), forward=True):
         return await errand.move(ReleaseState.SUPERSEDED, "the flag was changed by hand before the first stage")

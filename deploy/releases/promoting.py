@@ -13,12 +13,9 @@ from deploy.releases.errand import Errand
 from deploy.store.releases import OURS
 from optimizer.errors import TracegradError
 from optimizer.identity import Json
-from optimizer.rollouts import CanaryPlan
+from optimizer.rollouts import CANARY_LABEL, HOLDBACK_LABEL, CanaryPlan
 
 log = logging.getLogger("tracegrad")
-
-CANARY, HOLDBACK = "canary", "holdback"
-"""Labels of ours. They can be moved and never removed: one that is not needed stands on production's version."""
 
 
 async def promote(errand: Errand, reason: str, *, actor: str = OURS, evidence: dict[str, Json] | None = None) -> Errand:
@@ -42,9 +39,9 @@ async def held_back(errand: Errand, plan: CanaryPlan) -> bool:
     """Close the canary, and keep a part of the users on the old version; whether any are kept."""
     holds = bool(plan.holdback_share and plan.holdback_days)
     if holds:
-        await errand.point(f"label/{HOLDBACK}", HOLDBACK, to=plan.base_version)
+        await errand.point(f"label/{HOLDBACK_LABEL}", HOLDBACK_LABEL, to=plan.base_version)
     served = await splits.put(errand, "holdback", splits.after_promotion(errand.release.prompt, plan))
-    await errand.point(f"label/{CANARY}/retired", CANARY, to=plan.version)
+    await errand.point(f"label/{CANARY_LABEL}/retired", CANARY_LABEL, to=plan.version)
     return holds and served
 
 
@@ -69,7 +66,7 @@ async def give_way(errand: Errand, reason: str) -> Errand:
     if plan is not None and await splits.put(errand, "give-way", splits.nobody(prompt.name, plan)):
         standing = await errand.labelled(prompt.label)
         if standing:
-            await errand.point(f"label/{CANARY}/give-way", CANARY, to=standing, expect=plan.version)
+            await errand.point(f"label/{CANARY_LABEL}/give-way", CANARY_LABEL, to=standing, expect=plan.version)
     return await errand.move(ReleaseState.SUPERSEDED, reason)
 
 

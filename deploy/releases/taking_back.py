@@ -6,11 +6,11 @@ What was taken back is remembered as refused, so that no later cycle proposes th
 from deploy.lifecycle import ReleaseState
 from deploy.releases import splits
 from deploy.releases.errand import Errand
-from deploy.releases.promoting import CANARY, give_way
+from deploy.releases.promoting import give_way
 from deploy.releases.remembering import remember
 from deploy.store.releases import OURS
 from optimizer.identity import Json
-from optimizer.rollouts import CanaryPlan
+from optimizer.rollouts import CANARY_LABEL, CanaryPlan
 
 
 async def take_back(
@@ -54,5 +54,5 @@ async def from_users(errand: Errand, plan: CanaryPlan) -> bool:
     try:
         served = await splits.put(errand, "back", splits.nobody(errand.release.prompt, plan))
     finally:
-        await errand.point(f"label/{CANARY}/back", CANARY, to=plan.base_version)
+        await errand.point(f"label/{CANARY_LABEL}/back", CANARY_LABEL, to=plan.base_version)
     return served
